@@ -76,17 +76,19 @@ type Hello struct {
 
 // Welcome is the answer.
 type Welcome struct {
-	Cluster       string           `json:"cluster"`
-	Node          string           `json:"node"`
-	Version       int              `json:"version"` // protocol.Version of the controller
-	Term          int64            `json:"term"`
-	Session       string           `json:"session"`
-	AckSeq        int64            `json:"ack_seq"`        // reports up to here are known
-	NeedInventory bool             `json:"need_inventory"` // send Hello again with the inventory
-	HeartbeatMS   int64            `json:"heartbeat_ms"`   // agent pings this often
-	DeadMS        int64            `json:"dead_ms"`        // silence after which either side gives up
-	Epochs        map[string]int64 `json:"epochs"`         // server → epoch this node is to have; a server that is missing here or older on the node is stale
-	Now           time.Time        `json:"now"`
+	Cluster       string `json:"cluster"`
+	Node          string `json:"node"`
+	Version       int    `json:"version"` // protocol.Version of the controller
+	Term          int64  `json:"term"`
+	Session       string `json:"session"`
+	AckSeq        int64  `json:"ack_seq"`        // reports up to here are known
+	NeedInventory bool   `json:"need_inventory"` // send Hello again with the inventory
+	HeartbeatMS   int64  `json:"heartbeat_ms"`   // agent pings this often
+	DeadMS        int64  `json:"dead_ms"`        // silence after which either side gives up
+	// Epochs gives, for each server of the inventory that the controller knows, its current epoch. An older one on the node is stale: stopped, volume to quarantine.
+	// A server that is missing here is left alone (the controller may be the one that forgot) and shown to the operator.
+	Epochs map[string]int64 `json:"epochs"`
+	Now    time.Time        `json:"now"`
 }
 
 // ReportBatch holds reports in the order of Seq, without holes.
