@@ -53,13 +53,16 @@ func (t Table[T]) scan(tx Tx, q Query, err error) iter.Seq2[T, error] {
 			yield(zero, err)
 			return
 		}
+		stopped := false
 		err := tx.Engine().Scan(q, func(key string, doc []byte, err error) bool {
-			if err != nil {
-				return yield(zero, err)
+			row := zero
+			if err == nil {
+				row, err = t.decode(key, doc)
 			}
-			return yield(t.decode(key, doc))
+			stopped = !yield(row, err)
+			return !stopped
 		})
-		if err != nil {
+		if err != nil && !stopped {
 			yield(zero, err)
 		}
 	}

@@ -78,7 +78,7 @@ type Query struct {
 	Index string // "" is the primary key
 	// From (inclusive) and To (exclusive) bound the value; nil is an open end.
 	From, To *Value
-	// Equal asks for one value only; After then skips up to and including that primary key (in a reverse scan, from it on).
+	// Equal asks for one value only; only rows whose primary key is above After count (below it in a reverse scan).
 	Equal   *Value
 	After   string
 	Limit   int // 0: no limit
