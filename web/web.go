@@ -78,7 +78,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // assets/ or api/ never falls back to the page, because a script or a program would choke on HTML.
 func isFile(name string) bool {
 	return strings.HasPrefix(name, "assets/") || name == "api" || strings.HasPrefix(name, "api/") ||
-		strings.Contains(path.Base(name), ".")
+		strings.Contains(name[strings.LastIndex(name, "/")+1:], ".")
 }
 
 func (s *site) serveFile(w http.ResponseWriter, r *http.Request, name string) {
