@@ -63,7 +63,9 @@ func (g *game) serveRCON(ctx context.Context, conn net.Conn) {
 			err = writeRCON(conn, -1, rconCommand, "")
 		case kind == rconCommand:
 			answer := strings.Join(g.command(body), "\n")
-			g.log.line("RCON Client", "INFO", "[Rcon] "+body)
+			if strings.HasPrefix(body, "say ") { // as vanilla: what all players see is on the console too
+				g.log.info(answer)
+			}
 			for len(answer) > rconMax && err == nil {
 				err = writeRCON(conn, id, rconReply, answer[:rconMax])
 				answer = answer[rconMax:]

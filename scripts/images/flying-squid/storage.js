@@ -1,0 +1,62 @@
+'use strict'
+// Saving of the world: off and on for snapshots, flush to the disk, and nothing lost at the end.
+
+class Storage {
+  constructor (serv) {
+    this.serv = serv
+    this.off = false
+    this.latePlayers = new Set() // players to save once saving is on again
+    this.chain = Promise.resolve()
+    const world = serv.overworld
+    // The library clears its queue after writing, which forgets chunks that changed meanwhile; this takes the queue first.
+    world.saveNow = () => (this.off ? Promise.resolve() : this.writeChunks())
+  }
+
+  // One after the other: region files do not like two writers.
+  writeChunks () {
+    this.chain = this.chain.catch(() => {}).then(async () => {
+      const world = this.serv.overworld
+      const batch = [...world.savingQueue.entries()]
+      world.savingQueue.clear()
+      for (const [key, at] of batch) {
+        try {
+          if (world.columns[key]) await world.storageProvider.save(at.chunkX, at.chunkZ, world.columns[key])
+        } catch (err) {
+          world.savingQueue.set(key, at)
+          throw err
+        }
+      }
+      for (const [key, at] of [...world.unloadQueue.entries()]) {
+        if (!world.savingQueue.has(key)) world.forceUnloadColumn(key, at.chunkX, at.chunkZ)
+      }
+      world.emit('doneSaving')
+    })
+    return this.chain
+  }
+
+  // guard makes a player's save wait while saving is off.
+  guard (player) {
+    const save = player.save
+    player.save = () => {
+      if (!this.off) return save.call(player)
+      this.latePlayers.add(player)
+      return Promise.resolve()
+    }
+    player.saveNow = () => save.call(player)
+  }
+
+  async flush () {
+    const players = new Set([...this.latePlayers, ...this.serv.players])
+    this.latePlayers.clear()
+    for (const player of players) if (player.saveNow) await player.saveNow()
+    await this.writeChunks()
+    for (const region of Object.values(this.serv.overworld.storageProvider.regions)) await region.file?.sync()
+  }
+
+  async setOff (off) {
+    this.off = off
+    await this.chain.catch(() => {})
+  }
+}
+
+module.exports = { Storage }
