@@ -1,0 +1,150 @@
+package fleet
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol"
+)
+
+// Assign gives the server to a node, and is the only function that writes Node and Epoch: it raises the epoch, books memory, CPU,
+// disk and a port of the node's range, all in tx. node "" takes the server from its node and frees everything it booked.
+// The caller must be sure that nothing of the server runs where it was. Faults: not_found, exhausted (names the need and what the
+// node has), forbidden (revoked node).
+func Assign(tx store.Tx, id, node string, now time.Time) (Server, error) {
+	s, err := Servers.Get(tx, id)
+	if err != nil {
+		return s, err
+	}
+	var port int
+	if node == "" {
+		err = Bookings.Delete(tx, id)
+	} else {
+		port, err = book(tx, s, node, now)
+	}
+	if err != nil {
+		return s, err
+	}
+	s.Node, s.Epoch = node, s.Epoch+1
+	s.Spec.HostPort, s.Address = port, ""
+	if node != "" {
+		n, err := Nodes.Get(tx, node)
+		if err != nil {
+			return s, err
+		}
+		s.Address = address(n, port)
+		s.Waiting = nil
+	}
+	s.Ordered, s.Boot, s.Observed, s.ObservedAt, s.Players, s.Baseline = false, "", protocol.Observed{}, time.Time{}, nil, Mark{}
+	return s, Servers.Put(tx, s)
+}
+
+// Book makes sure that memory and CPU are booked on the server's own node before a start from rest, as much as its row says now,
+// and begins a reservation of ReservationTTL unless one is running. It never changes the node. Faults: as Assign.
+func Book(tx store.Tx, id string, now time.Time) error {
+	s, err := Servers.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	if s.Node == "" {
+		return fault.New(fault.Precondition, "server "+s.Name+" is on no node", "place it first")
+	}
+	_, err = book(tx, s, s.Node, now)
+	return err
+}
+
+func book(tx store.Tx, s Server, node string, now time.Time) (port int, err error) {
+	n, err := Nodes.Get(tx, node)
+	if err != nil {
+		return 0, err
+	}
+	if n.Revoked {
+		return 0, fault.New(fault.Forbidden, "node "+n.Name+" was revoked", "choose another node")
+	}
+	old, err := Bookings.Get(tx, s.ID)
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		return 0, err
+	}
+	if old.Node != node {
+		old = Booking{}
+	}
+	b := Booking{
+		Server: s.ID, Node: node, Port: old.Port, Runs: true, BookedAt: now, ExpiresAt: now.Add(ReservationTTL),
+		MemoryBytes: s.MemoryBytes, CPUMillis: s.CPUMillis, DiskBytes: s.DiskBytes,
+	}
+	if old.Reserved() {
+		b.BookedAt, b.ExpiresAt = old.BookedAt, old.ExpiresAt
+	}
+	used, ports, err := booked(tx, node, s.ID)
+	if err != nil {
+		return 0, err
+	}
+	free := n.Capacity().Sub(used)
+	if b.Port == 0 {
+		b.Port = freePort(n, ports)
+	}
+	free.Ports = 1
+	if b.Port == 0 {
+		free.Ports = 0
+	}
+	if short := free.Short(s.Need()); short != "" {
+		return 0, fault.New(fault.Exhausted, fmt.Sprintf("node %s has no room for server %s: %s", n.Name, s.Name, short),
+			"stop a server there, make this one smaller, or add a node")
+	}
+	return b.Port, Bookings.Put(tx, b)
+}
+
+// freePort gives the lowest port of the node's range that nobody booked, 0 if there is none.
+func freePort(n Node, taken map[int]bool) int {
+	if n.Facts.PortFrom <= 0 {
+		return 0
+	}
+	for p := n.Facts.PortFrom; p <= n.Facts.PortTo; p++ {
+		if !taken[p] {
+			return p
+		}
+	}
+	return 0
+}
+
+func address(n Node, port int) string {
+	if len(n.Facts.Addresses) == 0 {
+		return ""
+	}
+	return net.JoinHostPort(n.Facts.Addresses[0], strconv.Itoa(port))
+}
+
+// Release frees memory and CPU of a server; disk and port stay with its volume. It tells whether anything was booked, so that
+// whoever announces it does so once.
+func Release(tx store.Tx, id string) (released bool, err error) {
+	b, err := Bookings.Get(tx, id)
+	if fault.KindOf(err) == fault.NotFound {
+		return false, nil
+	}
+	if err != nil || !b.Runs {
+		return false, err
+	}
+	b.MemoryBytes, b.CPUMillis, b.Runs, b.Confirmed, b.ExpiresAt = 0, 0, false, false, time.Time{}
+	return true, Bookings.Put(tx, b)
+}
+
+// Confirm turns a reservation into a booking: a container was seen. A container nobody booked for is booked all the same, without
+// asking for room: what runs uses memory whatever the rows say.
+func Confirm(tx store.Tx, s Server) error {
+	b, err := Bookings.Get(tx, s.ID)
+	if fault.KindOf(err) == fault.NotFound {
+		b, err = Booking{Server: s.ID, Node: s.Node, DiskBytes: s.DiskBytes, Port: s.Spec.HostPort}, nil
+	}
+	if err != nil || b.Runs && b.Confirmed {
+		return err
+	}
+	if !b.Runs {
+		b.MemoryBytes, b.CPUMillis = s.MemoryBytes, s.CPUMillis
+	}
+	b.Runs, b.Confirmed, b.ExpiresAt = true, true, time.Time{}
+	return Bookings.Put(tx, b)
+}
