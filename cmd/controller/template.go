@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/payperplay/payperplay/protocol"
+)
+
+func newTemplate(c *cli) *cobra.Command {
+	cmd := &cobra.Command{Use: "template", Aliases: []string{"templates"}, Short: "The catalogue of what a server can be"}
+	var category, text string
+	ls := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List templates",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, err := c.client()
+			if err != nil {
+				return err
+			}
+			all, err := cl.Templates(cmd.Context(), category, text)
+			if err != nil {
+				return err
+			}
+			return c.print(all, func() table {
+				t := table{header: []string{"NAME", "CATEGORY", "VERSION", "MEMORY", "PLAYERS", "WHAT"}}
+				for _, e := range all {
+					t.rows = append(t.rows, []string{e.Name, e.Category, e.DefaultVersion, protocol.FormatSize(e.MemoryRecommended), dash(e.Players), e.Summary})
+				}
+				return t
+			})
+		},
+	}
+	ls.Flags().StringVar(&category, "category", "", "only this category")
+	ls.Flags().StringVar(&text, "search", "", "only those that contain this text")
+	show := &cobra.Command{
+		Use: "show NAME", Short: "Show a template with its settings", Args: cobra.ExactArgs(1), ValidArgsFunction: c.completeTemplates,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, err := c.client()
+			if err != nil {
+				return err
+			}
+			e, err := cl.Template(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return c.print(e, func() table {
+				t := table{header: []string{"SETTING", "KIND", "DEFAULT", "WHAT"}}
+				for _, v := range e.Env {
+					t.rows = append(t.rows, []string{v.Name, v.Kind, dash(v.Default), v.Help})
+				}
+				return t
+			})
+		},
+	}
+	cmd.AddCommand(ls, show)
+	return cmd
+}
+
+func (c *cli) completeTemplates(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cl, err := c.client()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
+	defer cancel()
+	all, err := cl.Templates(ctx, "", "")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names := make([]string, 0, len(all))
+	for _, e := range all {
+		names = append(names, e.Name+"\t"+e.Summary)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
