@@ -99,6 +99,9 @@ func read(tx store.Tx, f Filter) (page []Event, next int64, err error) {
 		if err != nil {
 			return nil, 0, err
 		}
+		if f.Reverse && r.Logged.Before(f.Since) {
+			break // nothing older can have happened later
+		}
 		// The row after the last one proves that there is a next page.
 		if len(page) == f.Limit || seen == budget {
 			return page, next, nil
@@ -114,6 +117,13 @@ func read(tx store.Tx, f Filter) (page []Event, next int64, err error) {
 
 // rows walks by the index that cuts off most.
 func rows(tx store.Tx, f Filter) iter.Seq2[row, error] {
+	if !f.Reverse && !f.Since.IsZero() {
+		first, err := firstLogged(tx, f.Since)
+		if err != nil {
+			return func(yield func(row, error) bool) { yield(row{}, err) }
+		}
+		f.After = max(f.After, first-1)
+	}
 	after := ""
 	if f.After > 0 {
 		after = store.SeqKey(f.After)
@@ -125,23 +135,12 @@ func rows(tx store.Tx, f Filter) iter.Seq2[row, error] {
 		return events.Match(tx, "node", f.Node, after, 0, f.Reverse)
 	case len(f.Types) == 1 && !strings.HasSuffix(f.Types[0], ".*"):
 		return events.Match(tx, "type", f.Types[0], after, 0, f.Reverse)
+	case !f.Reverse:
+		return events.Range(tx, "", store.SeqKey(f.After+1), nil, 0, false)
+	case after != "":
+		return events.Range(tx, "", nil, after, 0, true)
 	}
-	var from, to any
-	if f.Reverse && after != "" {
-		to = after
-	} else if !f.Reverse {
-		from = store.SeqKey(f.After + 1)
-	}
-	if !f.Since.IsZero() {
-		first, err := firstLogged(tx, f.Since)
-		if err != nil {
-			return func(yield func(row, error) bool) { yield(row{}, err) }
-		}
-		if first > f.After || f.Reverse {
-			from = store.SeqKey(first)
-		}
-	}
-	return events.Range(tx, "", from, to, 0, f.Reverse)
+	return events.Range(tx, "", nil, nil, 0, true)
 }
 
 // firstLogged is the first event logged at or after since: no earlier one can have an At that late. The numbers have no

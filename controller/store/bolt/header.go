@@ -17,8 +17,8 @@ import (
 // header is what the two header pages of a bbolt file say, read without mapping the file: a file that is cut off or is
 // not bbolt's must be refused before anything maps it.
 type header struct {
+	headerPage
 	damaged string // one of the two pages is not valid: what is wrong
-	txid    uint64
 }
 
 // bbolt's header page: 16 bytes of page header, then magic, version, page size, flags (4 bytes each), root page, root
@@ -31,27 +31,37 @@ const (
 )
 
 type headerPage struct {
-	pageSize   uint32
-	high, txid uint64
+	pageSize         uint32
+	root, high, txid uint64
 }
 
-func readHeader(path string) (header, error) {
+// inspect locks the file for a moment, so that nobody writes meanwhile, and reads its header and structure. A file that
+// cannot be opened as a store at all is an error; findings are damage below the header.
+func inspect(path string, lock int) (h header, findings []Finding, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return header{}, fault.Wrap(err, fault.Unavailable, "the store cannot be read: "+err.Error(), "look at the path, owner and mode of the file")
+		return h, nil, fault.Wrap(err, fault.Unavailable, "the store cannot be read: "+err.Error(), "look at the path, owner and mode of the file")
 	}
-	defer func() { _ = f.Close() }()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
-	if err != nil {
-		return header{}, err
+	switch {
+	case err != nil:
+		return h, nil, err
+	case !info.Mode().IsRegular():
+		return h, nil, notOurs(path, "it is not a regular file")
+	case info.Size() == 0:
+		return h, nil, notOurs(path, "it is empty")
 	}
-	if !info.Mode().IsRegular() {
-		return header{}, notOurs(path, "it is not a regular file")
+	if err := unix.Flock(int(f.Fd()), lock|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = inUse(path)
+		}
+		return h, nil, err
 	}
-	if info.Size() == 0 {
-		return header{}, notOurs(path, "it is empty")
+	if h, err = parseHeader(f, info.Size(), path); err != nil {
+		return h, nil, err
 	}
-	return parseHeader(f, info.Size(), path)
+	return h, walkPages(f, h), nil
 }
 
 func parseHeader(f io.ReaderAt, size int64, path string) (header, error) {
@@ -83,7 +93,7 @@ func parseHeader(f io.ReaderAt, size int64, path string) (header, error) {
 	if need := int64(newest.high) * int64(newest.pageSize); newest.high > 1<<40 || size < need {
 		return header{}, damagedFile(path, fmt.Sprintf("it has %d bytes and should have %d: it is cut off", size, need))
 	}
-	return header{damaged: strings.Join(damage, ", "), txid: newest.txid}, nil
+	return header{headerPage: newest, damaged: strings.Join(damage, ", ")}, nil
 }
 
 var errNotBolt = errors.New("no bbolt header")
@@ -104,6 +114,7 @@ func readHeaderPage(f io.ReaderAt, at int64) (headerPage, error) {
 	}
 	p := headerPage{
 		pageSize: binary.NativeEndian.Uint32(m[8:]),
+		root:     binary.NativeEndian.Uint64(m[16:]),
 		high:     binary.NativeEndian.Uint64(m[40:]),
 		txid:     binary.NativeEndian.Uint64(m[48:]),
 	}

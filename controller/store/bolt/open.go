@@ -43,9 +43,12 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	if err := ensure(ctx, path); err != nil {
 		return nil, err
 	}
-	h, err := readHeader(path)
+	h, findings, err := inspect(path, unix.LOCK_EX)
 	if err != nil {
 		return nil, err
+	}
+	if len(findings) > 0 {
+		return nil, damagedFile(path, findings[0].String())
 	}
 	if h.damaged != "" {
 		opts.Logger.Warn("store header was damaged, opened with the other one: the last change may be missing",
