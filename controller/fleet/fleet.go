@@ -51,8 +51,8 @@ var (
 	}
 )
 
-// Defs lists the tables of this room for an engine's Open.
-func Defs() []store.TableDef {
+// Tables are the tables of this room, for an engine's Open.
+func Tables() []store.TableDef {
 	return []store.TableDef{Servers.Def(), Nodes.Def(), Bookings.Def()}
 }
 
