@@ -1,0 +1,83 @@
+package tunnel
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/payperplay/payperplay/controller/fleet"
+	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol"
+)
+
+// begin takes note of all nodes and clears sessions that an earlier process left in their rows.
+func (t *Tunnel) begin(ctx context.Context) error {
+	var all []fleet.Node
+	err := t.db.Update(ctx, func(tx store.Tx) error {
+		all = nil
+		for n, err := range fleet.Nodes.Range(tx, "", nil, nil, 0, false) {
+			if err != nil {
+				return err
+			}
+			all = append(all, n)
+		}
+		for _, n := range all {
+			if n.Session == nil {
+				continue
+			}
+			n.Session = nil
+			if err := fleet.Nodes.Put(tx, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.down = false
+	for _, n := range all {
+		e := t.entry(n.ID)
+		e.name, e.lastSeen = n.Name, n.Contact()
+	}
+	return nil
+}
+
+// farewell tells every agent that the controller goes down and closes all sessions. Their end is written in one transaction and
+// is no event: the agents are not gone, we are.
+func (t *Tunnel) farewell(ctx context.Context) {
+	t.mu.Lock()
+	t.down = true
+	var peers []*peer
+	for _, n := range t.nodes {
+		if n.current != nil {
+			peers = append(peers, n.current)
+		}
+	}
+	t.mu.Unlock()
+	group := errgroup.Group{}
+	group.SetLimit(256)
+	for _, p := range peers {
+		group.Go(func() error {
+			p.dismiss(ctx, protocol.GoodbyeRequest{Reason: "the controller is going down", Retry: true})
+			return nil
+		})
+	}
+	_ = group.Wait()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := t.db.Update(ctx, func(tx store.Tx) error {
+		for _, p := range peers {
+			if _, err := t.clearSession(tx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.log.WarnContext(ctx, "last contact of the nodes was not saved", "error", err)
+	}
+}
