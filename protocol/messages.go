@@ -303,9 +303,11 @@ type OpenBulkRequest struct {
 type OpenBulkReply struct{}
 
 // GoodbyeRequest ends a session with a reason. Retry false means: do not dial again by yourself (revoked).
+// SpreadMS is the time over which agents spread their return, so that thousands do not come at once; each waits a random part of it.
 type GoodbyeRequest struct {
-	Reason string `json:"reason"`
-	Retry  bool   `json:"retry"`
+	Reason   string `json:"reason"`
+	Retry    bool   `json:"retry"`
+	SpreadMS int64  `json:"spread_ms,omitempty"`
 }
 
 // GoodbyeReply acknowledges.
