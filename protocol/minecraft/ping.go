@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"time"
 )
@@ -22,7 +24,7 @@ type PingOptions struct {
 }
 
 // Ping dials addr (host:port, no SRV lookup) and asks for the server's status. An answer means that the game takes
-// players; errors are those of the dial, the deadline, ErrMalformed and ErrTooLarge.
+// players; errors are those of the dial, context.DeadlineExceeded, ErrMalformed and ErrTooLarge.
 func Ping(ctx context.Context, addr string, o PingOptions) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout())
 	defer cancel()
@@ -62,6 +64,17 @@ func PingConn(ctx context.Context, conn net.Conn, addr string, o PingOptions) (S
 	if err != nil {
 		return Status{}, err
 	}
+	s, err := exchange(conn, request)
+	switch { // the socket only knows of its deadline, which says too little: it is also how a cancelled context gets here
+	case err != nil && ctx.Err() != nil:
+		err = ctx.Err()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = context.DeadlineExceeded
+	}
+	return s, err
+}
+
+func exchange(conn net.Conn, request []byte) (Status, error) {
 	if _, err := conn.Write(request); err != nil {
 		return Status{}, err
 	}
