@@ -25,7 +25,3 @@ func alive(conn net.Conn) bool {
 	})
 	return err == nil && quiet
 }
-
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}

@@ -61,4 +61,3 @@ func kindPrefix(k protocol.LineKind) string {
 		return ""
 	}
 }
-

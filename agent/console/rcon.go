@@ -1,11 +1,14 @@
 package console
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +22,7 @@ const (
 	rconWithin   = 10 * time.Second // a command without a sooner deadline
 	rconDial     = 2 * time.Second
 	maxRCON      = 1000 // bytes of a command; longer ones go to stdin (the game reads 1446 bytes with header)
+	rconPacket   = 64 << 10
 	rconFragment = 4096 // characters the game puts into one packet of an answer
 )
 
@@ -30,9 +34,9 @@ type rconLine struct {
 	turn           chan struct{} // capacity 1: held while a command runs
 
 	mu     sync.Mutex
-	conn   net.Conn // guarded by turn, and by mu for close
+	conn   net.Conn
 	closed bool
-	id     int32
+	id     int32 // of the last command; guarded by turn
 }
 
 // close ends the connection; a nil line has none.
@@ -62,58 +66,62 @@ func (r *rconLine) do(ctx context.Context, command string) (string, error) {
 		return "", fmt.Errorf("%w: %w", errNotSent, protocol.Faultf(protocol.Timeout, "try again", "another command is still running"))
 	}
 	for try := 0; ; try++ {
-		fresh, err := r.connect(ctx)
+		conn, err := r.connect(ctx)
 		if err != nil {
 			return "", fmt.Errorf("%w: %w", errNotSent, protocol.Faultf(protocol.Unavailable, "wait until the game has started", "RCON does not answer: %v", err))
 		}
-		out, got, err := r.talk(ctx, command)
+		out, sent, err := r.talk(ctx, conn, command)
 		if err == nil {
 			return out, nil
 		}
 		r.hangUp()
-		// A kept connection that the game closed long ago fails before a byte of the answer. It was closed, so nothing ran: once more on a fresh one.
-		if !got && !fresh && try == 0 && ctx.Err() == nil && (errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || isReset(err)) {
-			continue
-		}
-		if ctx.Err() != nil {
+		switch {
+		case !sent && try == 0 && ctx.Err() == nil: // the kept connection died just now
+		case !sent:
+			return "", fmt.Errorf("%w: %w", errNotSent, protocol.Faultf(protocol.Unavailable, "try again", "RCON broke: %v", err))
+		case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
 			return "", protocol.Faultf(protocol.Timeout, "look at the console before you send it again", "the game did not answer in time; the command may have run")
+		default:
+			return "", protocol.Faultf(protocol.Unavailable, "look at the console before you send it again", "RCON broke: %v; the command may have run", err)
 		}
-		return "", protocol.Faultf(protocol.Unavailable, "look at the console before you send it again", "RCON broke: %v; the command may have run", err)
 	}
 }
 
-// connect dials and logs in unless there is a connection.
-func (r *rconLine) connect(ctx context.Context) (fresh bool, err error) {
+// connect gives the kept connection, or dials and logs in.
+func (r *rconLine) connect(ctx context.Context) (net.Conn, error) {
 	r.mu.Lock()
 	conn, closed := r.conn, r.closed
 	r.mu.Unlock()
 	if closed {
-		return false, net.ErrClosed
+		return nil, net.ErrClosed
 	}
 	if conn != nil {
 		if alive(conn) {
-			return false, nil
+			return conn, nil
 		}
 		r.hangUp()
 	}
 	d := net.Dialer{Timeout: rconDial}
-	if conn, err = d.DialContext(ctx, "tcp", r.addr); err != nil {
-		return true, err
+	conn, err := d.DialContext(ctx, "tcp", r.addr)
+	if err != nil {
+		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-	if _, err := rcon.Open(conn, r.password, rcon.SetDeadline(rconDial)); err != nil {
-		_ = conn.Close()
-		return true, err
+	err = login(conn, r.password)
+	if !stop() && err == nil {
+		err = ctx.Err()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.closed && err == nil {
+		err = net.ErrClosed
+	}
+	if err != nil {
 		_ = conn.Close()
-		return true, net.ErrClosed
+		return nil, err
 	}
 	r.conn = conn
-	return true, nil
+	return conn, nil
 }
 
 func (r *rconLine) hangUp() {
@@ -125,45 +133,93 @@ func (r *rconLine) hangUp() {
 	}
 }
 
+// login says the password. Some games send an empty packet before the answer.
+func login(conn net.Conn, password string) error {
+	if err := conn.SetDeadline(time.Now().Add(rconDial)); err != nil {
+		return err
+	}
+	if _, err := rcon.NewPacket(rcon.SERVERDATA_AUTH, 1, password).WriteTo(conn); err != nil {
+		return err
+	}
+	for range 2 {
+		p, err := readPacket(conn)
+		if err != nil {
+			return err
+		}
+		if p.ID == -1 {
+			return rcon.ErrAuthFailed
+		}
+		if p.Type == rcon.SERVERDATA_AUTH_RESPONSE {
+			return nil
+		}
+	}
+	return rcon.ErrInvalidAuthResponse
+}
+
+// readPacket reads one packet. The library alone would make room for whatever size the game, which is a tenant's program, claims.
+func readPacket(conn net.Conn) (*rcon.Packet, error) {
+	var size [4]byte
+	if _, err := io.ReadFull(conn, size[:]); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint32(size[:])
+	if n > rconPacket {
+		return nil, fmt.Errorf("the game announced a packet of %d bytes", n)
+	}
+	p := new(rcon.Packet)
+	_, err := p.ReadFrom(io.MultiReader(bytes.NewReader(size[:]), io.LimitReader(conn, int64(n))))
+	return p, err
+}
+
 // talk sends the command and gathers the answer. The game splits long answers into packets without saying which is the last. So when one is full,
 // a packet that the game answers with an error of its own marks the end; it is not sent before, because the game reads one packet at a time.
-func (r *rconLine) talk(ctx context.Context, command string) (out string, got bool, err error) {
+func (r *rconLine) talk(ctx context.Context, conn net.Conn, command string) (out string, sent bool, err error) {
 	deadline, _ := ctx.Deadline()
-	if err := r.conn.SetDeadline(deadline); err != nil {
+	if err := conn.SetDeadline(deadline); err != nil {
 		return "", false, err
 	}
-	defer context.AfterFunc(ctx, func() { _ = r.conn.SetDeadline(time.Unix(1, 0)) })()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	r.id = r.id%1_000_000 + 2
-	id := r.id
-	if _, err := rcon.NewPacket(rcon.SERVERDATA_EXECCOMMAND, id, command).WriteTo(r.conn); err != nil {
-		return "", false, err
+	if n, err := rcon.NewPacket(rcon.SERVERDATA_EXECCOMMAND, r.id, command).WriteTo(conn); err != nil {
+		return "", n > 0, err
 	}
+	answer, err := gather(conn, r.id)
+	if err != nil {
+		return "", true, err
+	}
+	if !stop() {
+		return "", true, ctx.Err()
+	}
+	return answer, true, conn.SetDeadline(time.Time{})
+}
+
+func gather(conn net.Conn, id int32) (string, error) {
 	var answer strings.Builder
-	asked := false
+	end := int32(0) // id of the packet that marks the end, once it was sent
 	for {
-		var p rcon.Packet
-		if _, err := p.ReadFrom(io.LimitReader(r.conn, 64<<10)); err != nil {
-			return "", got, err
-		}
-		got = true
+		p, err := readPacket(conn)
 		switch {
-		case asked && p.ID == id+1:
-			return answer.String(), true, nil
+		case err != nil:
+			return "", err
+		case end != 0 && p.ID == end:
+			return answer.String(), nil
 		case p.ID != id:
-			return "", true, rcon.ErrInvalidPacketID
+			return "", rcon.ErrInvalidPacketID
 		}
 		body := p.Body()
 		if answer.Len()+len(body) <= maxAnswer {
 			answer.WriteString(body)
 		}
-		if len(body) < rconFragment && !asked {
-			return answer.String(), true, nil
+		if end != 0 {
+			continue
 		}
-		if !asked {
-			asked = true
-			if _, err := rcon.NewPacket(rcon.SERVERDATA_RESPONSE_VALUE, id+1, "").WriteTo(r.conn); err != nil {
-				return "", true, err
-			}
+		if len(body) < rconFragment {
+			return answer.String(), nil
+		}
+		end = id + 1
+		if _, err := rcon.NewPacket(rcon.SERVERDATA_RESPONSE_VALUE, end, "").WriteTo(conn); err != nil {
+			return "", err
 		}
 	}
 }

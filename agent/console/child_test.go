@@ -1,0 +1,3 @@
+package console
+
+func childMain() bool { return false }
