@@ -162,3 +162,5 @@ func (s *memStream) Read(p []byte) (int, error) {
 	s.buf = s.buf[n:]
 	return n, nil
 }
+
+func timeAt(i int) time.Time { return time.Unix(1_800_000_000, int64(i)*1000) }
