@@ -46,7 +46,6 @@ func newServerStart(c *cli) *cobra.Command {
 
 func stopFlags(cmd *cobra.Command, how *client.StopServer) {
 	cmd.Flags().StringVar(&how.Reason, "reason", "", "told to the players")
-	cmd.Flags().IntVar(&how.GraceSeconds, "grace", 0, "seconds until it is killed (default: the template's)")
 }
 
 func newServerStop(c *cli) *cobra.Command {

@@ -129,8 +129,7 @@ type PatchServer struct {
 
 // StopServer is the optional body of stop and restart.
 type StopServer struct {
-	Reason       string `json:"reason,omitempty"` // told to players
-	GraceSeconds int    `json:"grace_seconds,omitempty"`
+	Reason string `json:"reason,omitempty"` // told to players
 }
 
 // Command is a console command.
@@ -163,6 +162,7 @@ type Lines struct {
 // ConsoleMessage is what the console websocket carries, both ways.
 //
 // Server to browser: {"type":"lines","lines":[…],"head":n}, {"type":"notice","text":…}, {"type":"reply","id":…,"output":…} or {"type":"reply","id":…,"problem":{…}}.
+// {"type":"ping"} every 10 s; {"type":"end","problem":{…}} when the follow is over for good.
 // Browser to server: {"type":"command","id":…,"command":…}.
 type ConsoleMessage struct {
 	Type    string   `json:"type"`
@@ -268,7 +268,7 @@ type Token struct {
 	Token   string    `json:"token"`
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`
-	Pin     string    `json:"ca_pin"`
+	Pins    []string  `json:"ca_pins"`
 	Command string    `json:"command"` // the agent run line to paste on the machine
 }
 
@@ -296,6 +296,10 @@ type Template struct {
 	MemoryMin         int64         `json:"memory_min"`
 	MemoryRecommended int64         `json:"memory_recommended"`
 	Players           string        `json:"players"` // "5 to 10"
+	Popular           bool          `json:"popular"`
+	EULA              string        `json:"eula,omitempty"` // terms that creating such a server accepts
+	CPUMillis         int64         `json:"cpu_millis"`
+	DiskBytes         int64         `json:"disk_bytes"`
 	Env               []TemplateEnv `json:"env"`
 	BuildHint         string        `json:"build_hint,omitempty"`
 }
@@ -303,7 +307,7 @@ type Template struct {
 // TemplateEnv is a setting an owner may change.
 type TemplateEnv struct {
 	Name    string   `json:"name"`
-	Kind    string   `json:"kind"` // text, int, bool, enum
+	Kind    string   `json:"kind"` // text, int, bool, enum, names, duration
 	Default string   `json:"default,omitempty"`
 	Min     *int64   `json:"min,omitempty"`
 	Max     *int64   `json:"max,omitempty"`

@@ -89,8 +89,8 @@ func (c *Client) Follow(ctx context.Context, name string, o FollowOptions, fn fu
 			o.Connected(&Console{conn: conn})
 		}
 		return read(ctx, conn, func(m ConsoleMessage) error {
-			if n := len(m.Lines); n > 0 {
-				after = m.Lines[n-1].Seq
+			for _, l := range m.Lines {
+				after = max(after, l.Seq)
 			}
 			return fn(m)
 		})
@@ -124,9 +124,16 @@ func read[T any](ctx context.Context, conn *websocket.Conn, fn func(T) error) er
 		if err != nil {
 			return closed(ctx, err)
 		}
+		var end struct {
+			Type    string   `json:"type"`
+			Problem *Problem `json:"problem"`
+		}
 		var m T
-		if err := json.Unmarshal(b, &m); err != nil {
-			return protocol.Faultf(protocol.Internal, "is the CLI older than the controller?", "a message could not be read: %v", err)
+		if err := errors.Join(json.Unmarshal(b, &end), json.Unmarshal(b, &m)); err != nil {
+			return protocol.Faultf(protocol.Invalid, "is the CLI older than the controller?", "a message could not be read: %v", err)
+		}
+		if end.Type == "end" && end.Problem != nil {
+			return &protocol.Fault{Code: protocol.Code(end.Problem.Code), Message: end.Problem.Detail, Next: end.Problem.Next}
 		}
 		if err := fn(m); err != nil {
 			return stopped{err}
@@ -134,20 +141,12 @@ func read[T any](ctx context.Context, conn *websocket.Conn, fn func(T) error) er
 	}
 }
 
-// closed reads the reason out of a close frame: the controller sends "code|message|next" when it ends a stream for good.
+// closed says how a connection ended. A follow that is over for good was told so by a message of type "end" before.
 func closed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return stopped{ctx.Err()}
 	}
-	var ce websocket.CloseError
-	if errors.As(err, &ce) && ce.Code == websocket.StatusPolicyViolation {
-		parts := strings.SplitN(ce.Reason, "|", 3)
-		for len(parts) < 3 {
-			parts = append(parts, "")
-		}
-		return &protocol.Fault{Code: protocol.Code(parts[0]), Message: parts[1], Next: parts[2]}
-	}
-	return protocol.Faultf(protocol.Unavailable, "", "the connection to the controller was lost")
+	return protocol.Faultf(protocol.Unavailable, "", "the connection to the controller was lost (%v)", websocket.CloseStatus(err))
 }
 
 // stopped marks an error that ends a follow.

@@ -210,3 +210,9 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 func (c *Client) StoreBackup(ctx context.Context, w io.Writer) (int64, error) {
 	return c.download(ctx, "/api/store/backup", w)
 }
+
+// Template gives one entry of the catalogue.
+func (c *Client) Template(ctx context.Context, name string) (Template, error) {
+	var t Template
+	return t, c.do(ctx, call{method: http.MethodGet, path: "/api/templates/" + name}, &t)
+}

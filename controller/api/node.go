@@ -1,0 +1,164 @@
+package api
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/payperplay/payperplay/controller/api/client"
+	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/fleet"
+	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/controller/tunnel"
+	"github.com/payperplay/payperplay/protocol"
+)
+
+// nodeRow is a node with what it carries.
+type nodeRow struct {
+	node             fleet.Node
+	used             fleet.Resources
+	servers, running int
+}
+
+func load(tx store.Tx, n fleet.Node) (nodeRow, error) {
+	r := nodeRow{node: n}
+	var err error
+	if r.used, err = fleet.Used(tx, n.ID); err != nil {
+		return r, err
+	}
+	for s, err := range fleet.Servers.Match(tx, "node", n.ID, "", 0, false) {
+		if err != nil {
+			return r, err
+		}
+		if s.Desired == fleet.Deleted {
+			continue
+		}
+		r.servers++
+		if s.Observed.State == protocol.StateRunning {
+			r.running++
+		}
+	}
+	return r, nil
+}
+
+func (a *API) viewRow(r nodeRow, now time.Time) client.Node {
+	return a.nodeView(r.node, r.used, r.servers, r.running, now)
+}
+
+func (a *API) listNodes(c echo.Context, _ Actor) error {
+	limit, err := intQuery(c, "limit", 100, 1, 500)
+	if err != nil {
+		return err
+	}
+	after, now := c.QueryParam("cursor"), a.Now()
+	var from any
+	if after != "" {
+		from = after
+	}
+	views, next := []client.Node{}, ""
+	err = a.DB.View(c.Request().Context(), func(tx store.Tx) error {
+		for n, err := range fleet.Nodes.Range(tx, "name", from, nil, 0, false) {
+			if err != nil {
+				return err
+			}
+			if n.Name == after {
+				continue
+			}
+			if len(views) == int(limit) {
+				next = views[limit-1].Name
+				return nil
+			}
+			r, err := load(tx, n)
+			if err != nil {
+				return err
+			}
+			views = append(views, a.viewRow(r, now))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, toPage(views, next))
+}
+
+func (a *API) showNode(c echo.Context, _ Actor) error {
+	return a.answerNode(c, c.Param("name"))
+}
+
+func (a *API) answerNode(c echo.Context, name string) error {
+	var r nodeRow
+	err := a.DB.View(c.Request().Context(), func(tx store.Tx) error {
+		n, err := fleet.FindNode(tx, name)
+		if err != nil {
+			return err
+		}
+		r, err = load(tx, n)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, a.viewRow(r, a.Now()))
+}
+
+func (a *API) createToken(c echo.Context, actor Actor) error {
+	var req client.CreateToken
+	if err := decode(c, &req); err != nil {
+		return err
+	}
+	if req.TTLSeconds < 0 || req.TTLSeconds > 24*3600 {
+		return fault.New(fault.Invalid, "ttl_seconds must be from 1 to 86400", "leave it out for 15 minutes")
+	}
+	t, err := a.Tunnel.CreateToken(c.Request().Context(), actor.Name, tunnel.TokenRequest{
+		Name: req.Name, TTL: time.Duration(req.TTLSeconds) * time.Second, Roles: req.Roles, Class: fleet.Class(req.Class), MachineID: req.MachineID, Address: req.Address,
+	})
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusCreated, a.tokenView(t))
+}
+
+func (a *API) nodeVerb(c echo.Context, do func(name string) error) error {
+	name := c.Param("name")
+	var id string
+	err := a.DB.View(c.Request().Context(), func(tx store.Tx) error {
+		n, err := fleet.FindNode(tx, name)
+		id = n.ID
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := do(name); err != nil {
+		return err
+	}
+	return a.answerNode(c, id) // by id: a revoked node's name is free for another
+}
+
+func (a *API) revokeNode(c echo.Context, actor Actor) error {
+	return a.nodeVerb(c, func(name string) error { return a.Tunnel.Revoke(c.Request().Context(), actor.Name, name) })
+}
+
+func (a *API) cordonNode(c echo.Context, actor Actor) error {
+	return a.nodeVerb(c, func(name string) error { return a.Nodes.Cordon(c.Request().Context(), actor.Name, name) })
+}
+
+func (a *API) uncordonNode(c echo.Context, actor Actor) error {
+	return a.nodeVerb(c, func(name string) error { return a.Nodes.Uncordon(c.Request().Context(), actor.Name, name) })
+}
+
+func (a *API) unlockNode(c echo.Context, actor Actor) error {
+	return a.nodeVerb(c, func(name string) error { return a.Tunnel.Unlock(c.Request().Context(), actor.Name, name) })
+}
+
+func (a *API) allowRecovery(c echo.Context, actor Actor) error {
+	return a.nodeVerb(c, func(name string) error { return a.Tunnel.AllowRecovery(c.Request().Context(), actor.Name, name) })
+}
+
+func sortNodes(nodes []client.Node) {
+	slices.SortFunc(nodes, func(a, b client.Node) int { return cmp.Compare(a.Name, b.Name) })
+}

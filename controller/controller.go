@@ -1,0 +1,290 @@
+// Package controller is the wiring of the control plane and nothing else: New makes every room in one straight line,
+// Run runs them, Stop takes them down in the opposite order. It is the only package that knows all rooms.
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/payperplay/payperplay/controller/api"
+	"github.com/payperplay/payperplay/controller/console"
+	"github.com/payperplay/payperplay/controller/event"
+	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/fleet"
+	"github.com/payperplay/payperplay/controller/lifecycle"
+	"github.com/payperplay/payperplay/controller/loop"
+	"github.com/payperplay/payperplay/controller/monitor"
+	"github.com/payperplay/payperplay/controller/placement"
+	"github.com/payperplay/payperplay/controller/provision"
+	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/controller/store/bolt"
+	"github.com/payperplay/payperplay/controller/template"
+	"github.com/payperplay/payperplay/controller/tunnel"
+	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/web"
+)
+
+// Config is what the command line says.
+type Config struct {
+	Data, HTTP, Tunnel string
+	Advertise          []string // HOST:PORT under which agents reach Tunnel
+	Templates          string   // file; empty = built in
+	Strategy           string
+	RequireSafeRuntime bool
+	LocalAgent         bool
+	AgentBinary        string
+	AgentArgs          []string
+	Version            string
+	Logger             *slog.Logger
+}
+
+// StorePath is where the embedded store of a data directory is.
+func StorePath(data string) string { return filepath.Join(data, "controller.db") }
+
+// OpenAPI gives the document of the HTTP API.
+func OpenAPI(version string) ([]byte, error) { return api.Document(version) }
+
+// App is a running controller.
+type App struct {
+	cfg   Config
+	log   *slog.Logger
+	token string
+
+	http, tunnel net.Listener
+	server       *http.Server
+
+	runs  []namedRun
+	stops []namedStop
+}
+
+type namedRun struct {
+	name string
+	run  func(context.Context) error
+}
+
+type namedStop struct {
+	name string
+	stop func() error
+}
+
+func (a *App) onStop(name string, stop func() error) {
+	a.stops = append(a.stops, namedStop{name, stop})
+}
+
+func (a *App) run(name string, run func(context.Context) error) {
+	a.runs = append(a.runs, namedRun{name, run})
+}
+
+// New makes all rooms and listens, but serves nothing yet. After an error nothing is left behind.
+func New(ctx context.Context, cfg Config) (*App, error) {
+	a := &App{cfg: cfg, log: cfg.Logger}
+	if err := a.setup(ctx); err != nil {
+		return nil, errors.Join(err, a.Stop())
+	}
+	return a, nil
+}
+
+// setup is one straight line on purpose: what is made first is needed by what comes after, and is stopped last.
+func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
+	cfg := a.cfg
+	if err := a.dataDir(); err != nil {
+		return err
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(cfg.Version))
+
+	catalogue, err := template.Load(cfg.Templates)
+	if err != nil {
+		return err
+	}
+	tables := slices.Concat(fleet.Defs(), event.Tables(), tunnel.Tables(), api.Tables())
+	db, err := bolt.Open(ctx, StorePath(cfg.Data), bolt.Options{Tables: tables, Logger: a.log.With("room", "store"), Metrics: reg})
+	if err != nil {
+		return err
+	}
+	a.onStop("store", db.Close)
+
+	passphrase, err := tunnel.Passphrase(os.Getenv)
+	if err != nil {
+		return err
+	}
+	ca, err := tunnel.OpenAuthority(filepath.Join(cfg.Data, "ca"), passphrase)
+	if err != nil {
+		return err
+	}
+	if a.token, err = operatorToken(a.TokenFile()); err != nil {
+		return err
+	}
+	events, err := event.New(event.Options{DB: db, Logger: a.log.With("room", "event"), Metrics: reg})
+	if err != nil {
+		return err
+	}
+	a.run("event retention", func(ctx context.Context) error {
+		return loop.Run(ctx, loop.Options{Name: "event_retention", Every: 10 * time.Minute, Logger: a.log, Metrics: reg}, func(ctx context.Context) error {
+			_, err := events.Trim(ctx, time.Now())
+			return err
+		})
+	})
+
+	// The tunnel's facts wake lifecycle, and lifecycle gives orders through the tunnel; changed breaks the ring.
+	var changed notify
+	tun, err := tunnel.New(tunnel.Options{
+		DB: db, CA: ca, Events: events, Logger: a.log, Metrics: reg, OnChange: changed.tell,
+		Inventory: func(tx store.Tx, node string, inv []protocol.Observed) error {
+			return fleet.Inventory(tx, events, node, inv)
+		},
+		Fact: func(tx store.Tx, node string, r protocol.Report) error { return fleet.Fact(tx, events, node, r) },
+	})
+	if err != nil {
+		return err
+	}
+	life, err := lifecycle.New(lifecycle.Options{
+		DB: db, Events: events, Agents: tun, Catalogue: renderer{catalogue}, Strategy: placement.Strategy(cfg.Strategy),
+		RequireSafeRuntime: cfg.RequireSafeRuntime, Logger: a.log, Metrics: reg,
+	})
+	if err != nil {
+		return err
+	}
+	changed.to(func(string) { life.Kick() })
+	a.run("lifecycle", life.Run)
+
+	nodes, err := provision.New(provision.Options{DB: db, Tunnel: tun, Events: events, Logger: a.log, Metrics: reg})
+	if err != nil {
+		return err
+	}
+	a.run("provision", nodes.Run)
+
+	con, err := console.New(console.Options{Agents: tun, Where: whereIs(db), Logger: a.log, Metrics: reg})
+	if err != nil {
+		return err
+	}
+	a.onStop("console", con.Close)
+
+	mon, err := monitor.New(monitor.Options{DB: db, Hosts: tun, Logger: a.log, Metrics: reg})
+	if err != nil {
+		return err
+	}
+	a.run("monitor", mon.Run)
+
+	if err := a.listen(); err != nil {
+		return err
+	}
+	a.run("tunnel", func(ctx context.Context) error { return tun.Serve(ctx, a.tunnel) })
+
+	app, err := api.New(api.Options{
+		DB: db, Events: events, Lifecycle: life, Console: con, Tunnel: tun, Nodes: nodes, Monitor: mon, Templates: catalogue,
+		OperatorToken: a.token, Cluster: ca.Cluster(), Version: cfg.Version, TunnelAddrs: a.advertised(), Web: web.Handler(), Docs: web.Docs(),
+		Checks:   []api.Check{{Name: "store", Ask: func(ctx context.Context) error { return db.View(ctx, func(store.Tx) error { return nil }) }}},
+		Gatherer: reg, Logger: a.log.With("room", "api"), Metrics: reg,
+	})
+	if err != nil {
+		return err
+	}
+	a.serveHTTP(app.Handler())
+
+	if cfg.LocalAgent {
+		local, err := newLocalAgent(a, tun)
+		if err != nil {
+			return err
+		}
+		a.run("local agent", local.run)
+	}
+	return nil
+}
+
+func (a *App) dataDir() error {
+	if err := os.MkdirAll(a.cfg.Data, 0o700); err != nil {
+		return fault.Wrap(err, fault.Invalid, "the data directory cannot be made: "+err.Error(), "name another with --data, or let this user write there")
+	}
+	return nil
+}
+
+// listen opens both addresses, so that a port in use is said before anything runs.
+func (a *App) listen() (err error) {
+	for _, l := range []struct {
+		flag, addr string
+		into       *net.Listener
+	}{{"--http", a.cfg.HTTP, &a.http}, {"--tunnel", a.cfg.Tunnel, &a.tunnel}} {
+		if *l.into, err = net.Listen("tcp", l.addr); err != nil {
+			return fault.Wrap(err, fault.Invalid, fmt.Sprintf("%s %s cannot be listened on: %v", l.flag, l.addr, err), "is another controller running? name another address with "+l.flag)
+		}
+		a.onStop(l.flag+" listener", closeQuietly(*l.into))
+	}
+	return nil
+}
+
+func closeQuietly(l net.Listener) func() error {
+	return func() error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+func (a *App) serveHTTP(h http.Handler) {
+	a.server = &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	a.run("http", func(ctx context.Context) error {
+		live, cancel := context.WithCancel(ctx)
+		defer cancel()
+		a.server.BaseContext = func(net.Listener) context.Context { return live }
+		done := make(chan error, 1)
+		go func() { done <- a.server.Serve(a.http) }()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+		}
+		// Websockets end with live; plain requests get a moment to finish.
+		limit, cancelLimit := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancelLimit()
+		if err := a.server.Shutdown(limit); err != nil {
+			return a.server.Close()
+		}
+		return nil
+	})
+}
+
+// Run runs everything until ctx ends or a part fails for good.
+func (a *App) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range a.runs {
+		g.Go(func() error {
+			if err := r.run(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+			return nil
+		})
+	}
+	a.log.Info("controller is up", "http", a.URL(), "tunnel", a.TunnelAddr(), "version", a.cfg.Version)
+	err := g.Wait()
+	a.log.Info("controller is down; games run on")
+	return err
+}
+
+// Stop takes down what New made, last first. It may be called after a New that failed half-way.
+func (a *App) Stop() error {
+	var errs []error
+	for _, s := range slices.Backward(a.stops) {
+		if err := s.stop(); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
+		}
+	}
+	a.stops = nil
+	return errors.Join(errs...)
+}
