@@ -58,11 +58,13 @@ func (t *Tunnel) farewell(ctx context.Context) {
 		}
 	}
 	t.mu.Unlock()
+	// One agent may be back at once; 10,000 take 10 s.
+	spread := min(int64(len(peers))*2, 10_000)
 	group := errgroup.Group{}
 	group.SetLimit(256)
 	for _, p := range peers {
 		group.Go(func() error {
-			p.dismiss(ctx, protocol.GoodbyeRequest{Reason: "the controller is going down", Retry: true})
+			p.dismiss(ctx, protocol.GoodbyeRequest{Reason: "the controller is going down", Retry: true, SpreadMS: spread})
 			return nil
 		})
 	}
