@@ -58,44 +58,82 @@ func Book(tx store.Tx, id string, now time.Time) error {
 }
 
 func book(tx store.Tx, s Server, node string, now time.Time) (port int, err error) {
-	n, err := Nodes.Get(tx, node)
+	b, err := fit(tx, s, node, now)
 	if err != nil {
 		return 0, err
 	}
+	return b.Port, Bookings.Put(tx, b)
+}
+
+// CanBook tells whether Book would find room now. Faults: as Assign.
+func CanBook(tx store.Tx, s Server, now time.Time) error {
+	_, err := fit(tx, s, s.Node, now)
+	return err
+}
+
+// fit makes the booking of s on a node, if there is room.
+func fit(tx store.Tx, s Server, node string, now time.Time) (Booking, error) {
+	b := Booking{
+		Server: s.ID, Node: node, Runs: true, BookedAt: now, ExpiresAt: now.Add(ReservationTTL),
+		MemoryBytes: s.MemoryBytes, CPUMillis: s.CPUMillis, DiskBytes: s.DiskBytes,
+	}
+	n, err := Nodes.Get(tx, node)
+	if err != nil {
+		return b, err
+	}
 	if n.Revoked {
-		return 0, fault.New(fault.Forbidden, "node "+n.Name+" was revoked", "choose another node")
+		return b, fault.New(fault.Forbidden, "node "+n.Name+" was revoked", "choose another node")
 	}
 	old, err := Bookings.Get(tx, s.ID)
 	if err != nil && fault.KindOf(err) != fault.NotFound {
-		return 0, err
+		return b, err
 	}
-	if old.Node != node {
-		old = Booking{}
-	}
-	b := Booking{
-		Server: s.ID, Node: node, Port: old.Port, Runs: true, BookedAt: now, ExpiresAt: now.Add(ReservationTTL),
-		MemoryBytes: s.MemoryBytes, CPUMillis: s.CPUMillis, DiskBytes: s.DiskBytes,
-	}
-	if old.Reserved() {
-		b.BookedAt, b.ExpiresAt = old.BookedAt, old.ExpiresAt
+	if old.Node == node {
+		b.Port = old.Port
+		if old.Reserved() {
+			b.BookedAt, b.ExpiresAt = old.BookedAt, old.ExpiresAt
+		}
 	}
 	used, ports, err := booked(tx, node, s.ID)
 	if err != nil {
-		return 0, err
+		return b, err
 	}
-	free := n.Capacity().Sub(used)
 	if b.Port == 0 {
 		b.Port = freePort(n, ports)
 	}
-	free.Ports = 1
-	if b.Port == 0 {
-		free.Ports = 0
-	}
+	free := n.Capacity().Sub(used)
+	free.Ports = min(b.Port, 1)
 	if short := free.Short(s.Need()); short != "" {
-		return 0, fault.New(fault.Exhausted, fmt.Sprintf("node %s has no room for server %s: %s", n.Name, s.Name, short),
+		return b, fault.New(fault.Exhausted, fmt.Sprintf("node %s has no room for server %s: %s", n.Name, s.Name, short),
 			"stop a server there, make this one smaller, or add a node")
 	}
-	return b.Port, Bookings.Put(tx, b)
+	return b, nil
+}
+
+// BookDisk books as much disk for the server's volume as its row says now. Faults: exhausted.
+func BookDisk(tx store.Tx, id string) error {
+	s, err := Servers.Get(tx, id)
+	if err != nil || s.Node == "" {
+		return err
+	}
+	b, err := Bookings.Get(tx, id)
+	if err != nil || b.DiskBytes == s.DiskBytes {
+		return err
+	}
+	n, err := Nodes.Get(tx, s.Node)
+	if err != nil {
+		return err
+	}
+	used, _, err := booked(tx, s.Node, id)
+	if err != nil {
+		return err
+	}
+	need := Resources{DiskBytes: s.DiskBytes}
+	if short := n.Capacity().Sub(used).Short(need); short != "" && s.DiskBytes > b.DiskBytes {
+		return fault.New(fault.Exhausted, fmt.Sprintf("node %s has no room for the volume of server %s: %s", n.Name, s.Name, short), "ask for less disk")
+	}
+	b.DiskBytes = s.DiskBytes
+	return Bookings.Put(tx, b)
 }
 
 // freePort gives the lowest port of the node's range that nobody booked, 0 if there is none.

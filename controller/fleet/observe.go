@@ -261,7 +261,7 @@ func tidy(o *protocol.Observed) {
 	o.State = protocol.State(text(string(o.State), 32))
 	o.Container, o.Address, o.Runtime, o.Progress = text(o.Container, 128), text(o.Address, 256), text(o.Runtime, 128), text(o.Progress, 256)
 	for _, t := range []*time.Time{&o.Since, &o.Started, &o.Ready, &o.Retry} {
-		*t = t.UTC()
+		*t = t.UTC().Round(0) // without a monotonic part, so that equal times are equal
 	}
 	if o.Problem != nil {
 		o.Problem = &protocol.Fault{Code: protocol.Code(text(string(o.Problem.Code), 32)), Message: text(o.Problem.Message, 2048), Next: text(o.Problem.Next, 2048)}
@@ -270,7 +270,7 @@ func tidy(o *protocol.Observed) {
 		return
 	}
 	e := *o.Exit
-	e.At, e.Advice = e.At.UTC(), text(e.Advice, 2048)
+	e.At, e.Advice = e.At.UTC().Round(0), text(e.Advice, 2048)
 	if n := len(e.LastLine); n > 20 {
 		e.LastLine = e.LastLine[n-20:]
 	}
