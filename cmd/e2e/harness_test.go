@@ -1,0 +1,458 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/payperplay/payperplay/controller/api/client"
+)
+
+const root = "../.."
+
+// nextPorts gives each rig of this process ports of its own, below the kernel's ephemeral range.
+var nextPorts atomic.Int32
+
+// proc is a daemon under test.
+type proc struct {
+	t    *testing.T
+	name string
+	args []string
+	env  []string
+	log  string
+	cmd  *exec.Cmd
+}
+
+func (p *proc) start() {
+	p.t.Helper()
+	f, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer f.Close()
+	p.cmd = exec.Command(filepath.Join(root, "build", p.name), p.args...)
+	p.cmd.Env = append(os.Environ(), p.env...)
+	p.cmd.Stdout, p.cmd.Stderr = f, f
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// end signals the process and waits until it is gone.
+func (p *proc) end(sig syscall.Signal) {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(sig)
+	done := make(chan struct{})
+	go func() { _ = p.cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		p.t.Errorf("%s did not end after %v", p.name, sig)
+		_ = p.cmd.Process.Kill()
+		<-done
+	}
+	p.cmd = nil
+}
+
+func (p *proc) signal(sig syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// rig is one controller, one agent and the way between them.
+type rig struct {
+	t                 *testing.T
+	dir               string
+	controller, agent *proc
+	link              *link // between agent and controller
+	http              string
+	client            *client.Client
+	ports             [2]int
+}
+
+// newRig starts a controller and an enrolled agent, and takes everything away at the end of the test.
+func newRig(t *testing.T, serveArgs ...string) *rig {
+	t.Helper()
+	if os.Getenv("PPP_E2E") == "" {
+		t.Skip("end-to-end tests run with scripts/e2e (it prepares Docker, images and programs)")
+	}
+	n := int(nextPorts.Add(1))
+	base := 20000 + n*40
+	r := &rig{t: t, dir: t.TempDir(), http: fmt.Sprintf("127.0.0.1:%d", base), ports: [2]int{base + 10, base + 30}}
+	tunnel := fmt.Sprintf("127.0.0.1:%d", base+1)
+	r.controller = &proc{t: t, name: "controller", log: filepath.Join(r.dir, "controller.log"),
+		args: append([]string{"serve", "--data", filepath.Join(r.dir, "controller"), "--http", r.http, "--tunnel", tunnel, "--log-level", "debug"}, serveArgs...)}
+	t.Cleanup(r.down)
+	r.controller.start()
+	r.waitReady()
+	token, err := os.ReadFile(filepath.Join(r.dir, "controller", "operator.token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.client, err = client.New(client.Options{Endpoint: "http://" + r.http, Token: strings.TrimSpace(string(token))}); err != nil {
+		t.Fatal(err)
+	}
+	r.link = newLink(t, tunnel)
+	var join client.Token
+	r.cliJSON(&join, "node", "token", "create", "--name", "node-1")
+	r.agent = &proc{t: t, name: "agent", log: filepath.Join(r.dir, "agent.log"), args: []string{
+		"run", "--data", filepath.Join(r.dir, "agent"), "--controller", r.link.addr(), "--ca-pin", join.Pins[0], "--token", join.Token, "--name", "node-1",
+		"--memory", "4GiB", "--ports", fmt.Sprintf("%d-%d", r.ports[0], r.ports[1]), "--bridge-pool", fmt.Sprintf("10.%d.0.0/16", 100+n), "--log-level", "debug"}}
+	r.agent.start()
+	r.eventually(30*time.Second, "the node is connected", func() (bool, string) {
+		nodes, err := r.client.Nodes(t.Context())
+		return err == nil && len(nodes) == 1 && nodes[0].Connected, fmt.Sprint(nodes, err)
+	})
+	return r
+}
+
+func (r *rig) down() {
+	if r.agent != nil {
+		r.agent.end(syscall.SIGTERM)
+		out, err := exec.Command(filepath.Join(root, "build", "agent"), "cleanup", "--data", filepath.Join(r.dir, "agent"), "--stop").CombinedOutput()
+		if err != nil {
+			r.t.Errorf("cleanup: %v\n%s", err, out)
+		}
+	}
+	r.controller.end(syscall.SIGTERM)
+	if r.link != nil {
+		r.link.close()
+	}
+	if r.t.Failed() {
+		r.tail("controller.log")
+		r.tail("agent.log")
+	}
+}
+
+func (r *rig) tail(file string) {
+	b, err := os.ReadFile(filepath.Join(r.dir, file))
+	if err != nil {
+		return
+	}
+	lines := strings.Split(string(b), "\n")
+	r.t.Logf("---- %s ----\n%s", file, strings.Join(lines[max(0, len(lines)-60):], "\n"))
+}
+
+func (r *rig) waitReady() {
+	r.t.Helper()
+	r.eventually(20*time.Second, "the controller is ready", func() (bool, string) {
+		req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+r.http+"/readyz", nil)
+		if err != nil {
+			return false, err.Error()
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false, err.Error()
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK, resp.Status
+	})
+}
+
+// eventually polls until ok, or fails with the last state it saw.
+func (r *rig) eventually(limit time.Duration, what string, ok func() (bool, string)) {
+	r.t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		done, state := ok()
+		if done {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("not within %v: %s (last: %s)", limit, what, state)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// result is how a command ended.
+type result struct {
+	out, err string
+	code     int
+}
+
+// cli runs one command line of the controller, as a person would.
+func (r *rig) cli(args ...string) result {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(root, "build", "controller"), args...)
+	cmd.Env = append(os.Environ(), "PAYPERPLAY_ENDPOINT=http://"+r.http, "PAYPERPLAY_TOKEN_FILE="+filepath.Join(r.dir, "controller", "operator.token"), "HOME="+r.dir)
+	var out, errb bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errb
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		r.t.Fatal(err)
+	}
+	return result{out.String(), errb.String(), cmd.ProcessState.ExitCode()}
+}
+
+// must runs a command line that has to work and gives what it printed.
+func (r *rig) must(args ...string) string {
+	r.t.Helper()
+	res := r.cli(args...)
+	if res.code != 0 {
+		r.t.Fatalf("controller %s: exit %d\n%s%s", strings.Join(args, " "), res.code, res.out, res.err)
+	}
+	return res.out
+}
+
+func (r *rig) cliJSON(into any, args ...string) {
+	r.t.Helper()
+	out := r.must(append(args, "-o", "json")...)
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		r.t.Fatalf("controller %s: %v in %s", strings.Join(args, " "), err, out)
+	}
+}
+
+func (r *rig) server(name string) client.Server {
+	r.t.Helper()
+	s, err := r.client.Server(r.t.Context(), name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+// waitState waits for one of the states of a server, over restarts of the controller.
+func (r *rig) waitState(name string, limit time.Duration, states ...string) client.Server {
+	r.t.Helper()
+	var s client.Server
+	r.eventually(limit, name+" is "+strings.Join(states, " or "), func() (bool, string) {
+		var err error
+		if s, err = r.client.Server(r.t.Context(), name); err != nil {
+			return false, err.Error()
+		}
+		for _, want := range states {
+			if s.State == want {
+				return true, ""
+			}
+		}
+		return false, s.State + ": " + s.Explain
+	})
+	return s
+}
+
+// containers lists this rig's containers, running ones only.
+func (r *rig) containers() []string {
+	r.t.Helper()
+	nodes, err := r.client.Nodes(r.t.Context())
+	if err != nil || len(nodes) == 0 {
+		r.t.Fatalf("nodes: %v", err)
+	}
+	out, err := exec.Command("docker", "ps", "-q", "--no-trunc", "--filter", "label=payperplay.node="+nodes[0].ID).Output()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return strings.Fields(string(out))
+}
+
+// link is the network between agent and controller: a relay that can be cut or frozen.
+type link struct {
+	t      *testing.T
+	ln     net.Listener
+	target string
+	state  atomic.Pointer[linkState]
+}
+
+type linkState struct {
+	ctx    context.Context // ends when the state changes
+	cancel context.CancelFunc
+	mode   string // open, cut (connections end, new ones are refused), frozen (nothing passes, nothing ends)
+}
+
+func newLink(t *testing.T, target string) *link {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &link{t: t, ln: ln, target: target}
+	l.set("open")
+	go l.accept()
+	return l
+}
+
+func (l *link) addr() string { return l.ln.Addr().String() }
+func (l *link) close()       { l.set("cut"); _ = l.ln.Close() }
+
+func (l *link) set(mode string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	old := l.state.Swap(&linkState{ctx: ctx, cancel: cancel, mode: mode})
+	if old != nil {
+		old.cancel()
+	}
+}
+
+func (l *link) accept() {
+	for {
+		c, err := l.ln.Accept()
+		if err != nil {
+			return
+		}
+		go l.relay(c)
+	}
+}
+
+func (l *link) relay(c net.Conn) {
+	defer c.Close()
+	if l.state.Load().mode == "cut" {
+		return
+	}
+	up, err := net.Dial("tcp", l.target)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	done := make(chan struct{}, 2)
+	for _, way := range [][2]net.Conn{{c, up}, {up, c}} {
+		go func() { l.pump(way[0], way[1]); done <- struct{}{} }()
+	}
+	for {
+		st := l.state.Load()
+		if st.mode == "cut" {
+			return
+		}
+		select {
+		case <-done:
+			return
+		case <-st.ctx.Done():
+		}
+	}
+}
+
+// pump copies one way; while the link is frozen it holds what it has read.
+func (l *link) pump(from, to net.Conn) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		for st := l.state.Load(); st.mode == "frozen"; st = l.state.Load() {
+			<-st.ctx.Done()
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// follower collects what "server logs --follow -o json" prints, in a process of its own.
+type follower struct {
+	cmd   *exec.Cmd
+	lines chan client.Line
+}
+
+func (r *rig) follow(name string, args ...string) *follower {
+	r.t.Helper()
+	cmd := exec.Command(filepath.Join(root, "build", "controller"), append([]string{"server", "logs", name, "--follow", "-o", "json"}, args...)...)
+	cmd.Env = append(os.Environ(), "PAYPERPLAY_ENDPOINT=http://"+r.http, "PAYPERPLAY_TOKEN_FILE="+filepath.Join(r.dir, "controller", "operator.token"))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cmd.Stderr = io.Discard
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	f := &follower{cmd: cmd, lines: make(chan client.Line, 1<<20)}
+	go func() {
+		defer close(f.lines)
+		dec := json.NewDecoder(out)
+		for {
+			var l client.Line
+			if dec.Decode(&l) != nil {
+				return
+			}
+			f.lines <- l
+		}
+	}()
+	r.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return f
+}
+
+// until collects lines up to the first that contains text.
+func (f *follower) until(t *testing.T, limit time.Duration, text string) []client.Line {
+	t.Helper()
+	var got []client.Line
+	timeout := time.After(limit)
+	for {
+		select {
+		case l, open := <-f.lines:
+			if !open {
+				t.Fatalf("the follow ended before %q; %d lines", text, len(got))
+			}
+			got = append(got, l)
+			if strings.Contains(l.Text, text) {
+				return got
+			}
+		case <-timeout:
+			last := ""
+			if len(got) > 0 {
+				last = got[len(got)-1].Text
+			}
+			t.Fatalf("no line with %q within %v; %d lines, the last: %s", text, limit, len(got), last)
+		}
+	}
+}
+
+// checkNumbered says whether the lines "prefix N" among got count up without a hole or a double, and Seq likewise.
+func checkNumbered(t *testing.T, got []client.Line, prefix string) {
+	t.Helper()
+	last, seq := -1, int64(0)
+	for _, l := range got {
+		if seq != 0 && l.Seq != seq+1 {
+			t.Errorf("seq %d follows %d (%s)", l.Seq, seq, l.Text)
+		}
+		seq = l.Seq
+		if l.Kind == "gap" {
+			t.Errorf("a gap at ≤ 1,000 lines/s: %s", l.Text)
+		}
+		_, rest, ok := strings.Cut(l.Text, prefix)
+		if !ok {
+			continue
+		}
+		digits := strings.TrimSpace(rest)
+		n, err := strconv.Atoi(digits)
+		if err != nil {
+			continue
+		}
+		if last >= 0 && n != last+1 {
+			t.Errorf("%s%d follows %s%d", prefix, n, prefix, last)
+		}
+		last = n
+	}
+	if last < 1 {
+		t.Errorf("no line with %q", prefix)
+	}
+}
+
+// read gives a file of the rig's directory.
+func (r *rig) read(file string) string {
+	r.t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.dir, file))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(b)
+}
