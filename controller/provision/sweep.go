@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -159,8 +160,10 @@ func turn(was, is fleet.Health) string {
 	}
 }
 
+// bound makes a text of an agent short enough and fit for the store: one that is not would fail the whole sweep.
 func bound(s string) string {
-	return string([]rune(s)[:min(len([]rune(s)), 256)])
+	runes := []rune(strings.ReplaceAll(s, "\x00", "\uFFFD"))
+	return string(runes[:min(len(runes), 256)])
 }
 
 func boundAll(list []string) []string {
