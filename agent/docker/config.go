@@ -32,7 +32,7 @@ const (
 	defaultUser     = "1000:1000"
 	defaultPids     = 512
 	defaultRCONPort = 25575
-	openFiles       = 65536
+	mostFiles       = 16384
 	tmpSize         = "size=64m"
 	minMemory       = 6 << 20 // the engine refuses less
 )
@@ -137,7 +137,7 @@ func (c *Client) config(r Run) (*container.Config, *container.HostConfig, *netwo
 		Init: &yes,
 		Resources: container.Resources{
 			Memory: s.MemoryBytes, MemorySwap: s.MemoryBytes, NanoCPUs: s.CPUMillis * 1e6, PidsLimit: &pids,
-			Ulimits: []*container.Ulimit{{Name: "nofile", Soft: openFiles, Hard: openFiles}},
+			Ulimits: []*container.Ulimit{{Name: "nofile", Soft: c.files, Hard: c.files}},
 		},
 	}
 	return cfg, host, &network.NetworkingConfig{}, nil

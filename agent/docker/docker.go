@@ -20,6 +20,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
 
 	"github.com/payperplay/payperplay/protocol"
 )
@@ -53,8 +54,9 @@ type Options struct {
 // Client talks to one engine for one node. Its methods may be called from any goroutine.
 type Client struct {
 	api    *client.Client
-	labels map[string]string
+	labels map[string]string // cluster and node, on every object
 	tag    string
+	files  int64 // limit of open files of a container
 	log    *slog.Logger
 	health health
 }
@@ -71,7 +73,7 @@ func New(o Options) (*Client, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{api: api, log: o.Logger, tag: Tag(o.Cluster, o.Node), labels: map[string]string{LabelCluster: o.Cluster, LabelNode: o.Node}}
+	c := &Client{api: api, log: o.Logger, files: fileLimit(), tag: Tag(o.Cluster, o.Node), labels: map[string]string{LabelCluster: o.Cluster, LabelNode: o.Node}}
 	if o.Metrics != nil {
 		o.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "payperplay_agent_docker_up", Help: "1 while the Docker engine answers."},
 			func() float64 {
@@ -94,6 +96,15 @@ func dial(host string) (*client.Client, error) {
 		return nil, protocol.Faultf(protocol.Invalid, "give --docker-host as unix:///var/run/docker.sock", "the Docker address %q cannot be used: %v", host, err)
 	}
 	return api, nil
+}
+
+// fileLimit is what a container may have open: no more than this machine allows, or the runtime cannot set it.
+func fileLimit() int64 {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil || r.Max >= mostFiles {
+		return mostFiles
+	}
+	return int64(r.Max)
 }
 
 // Close drops idle connections.
@@ -143,3 +154,9 @@ func (c *Client) explain(err error, doing string) error {
 func IsGone(err error) bool {
 	return errdefs.IsNotFound(err) || protocol.CodeOf(err) == protocol.NotFound
 }
+
+// Cluster gives the cluster whose objects these are.
+func (c *Client) Cluster() string { return c.labels[LabelCluster] }
+
+// Node gives the node whose objects these are.
+func (c *Client) Node() string { return c.labels[LabelNode] }

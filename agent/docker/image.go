@@ -20,14 +20,8 @@ const pullIdle = 2 * time.Minute
 // EnsureImage makes sure that the image is on the node. progress is told now and then how far a pull is; pulled says whether there was one.
 // Where it cannot be had the fault names the image, the node and the way out.
 func (c *Client) EnsureImage(ctx context.Context, ref, hint string, progress func(string)) (pulled bool, err error) {
-	look, cancel := context.WithTimeout(ctx, quick)
-	_, err = c.api.ImageInspect(look, ref)
-	cancel()
-	if err == nil {
-		return false, nil
-	}
-	if !IsGone(err) {
-		return false, c.explain(err, "looking for image "+ref)
+	if has, err := c.HasImage(ctx, ref); has || err != nil {
+		return false, err
 	}
 	progress("pulling image " + ref)
 	if err := c.pull(ctx, ref, progress); err != nil {
@@ -37,6 +31,17 @@ func (c *Client) EnsureImage(ctx context.Context, ref, hint string, progress fun
 		return false, c.missing(ref, hint, err)
 	}
 	return true, nil
+}
+
+// HasImage tells whether the image is on the node.
+func (c *Client) HasImage(ctx context.Context, ref string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	_, err := c.api.ImageInspect(ctx, ref)
+	if IsGone(err) {
+		return false, nil
+	}
+	return err == nil, c.explain(err, "looking for image "+ref)
 }
 
 func (c *Client) missing(ref, hint string, why error) error {

@@ -135,4 +135,3 @@ func (s *Store) Usage(ctx context.Context, server string) (int64, error) {
 	})
 	return bytes, err
 }
-
