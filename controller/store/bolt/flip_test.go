@@ -18,7 +18,7 @@ import (
 	"github.com/payperplay/payperplay/controller/store/storetest"
 )
 
-const flipRows = 90
+const flipRows = 60
 
 func flipItem(i int) storetest.Item {
 	return storetest.Item{ID: store.SeqKey(int64(i)), Name: fmt.Sprint("name", i), Group: fmt.Sprint("g", i%7), N: int64(i * i), On: i%3 == 0,
