@@ -1,0 +1,25 @@
+// Events as lines to read. Pure.
+import type { Event } from '../api/types';
+
+export const families = ['server', 'player', 'node', 'backup', 'scaling', 'billing'];
+
+/** Puts events together, each once, newest first, the newest kept. */
+export function join(a: readonly Event[], b: readonly Event[], most: number): Event[] {
+  const bySeq = new Map<number, Event>();
+  for (const e of a) bySeq.set(e.seq, e);
+  for (const e of b) bySeq.set(e.seq, e);
+  return [...bySeq.values()].sort((x, y) => y.seq - x.seq).slice(0, most);
+}
+
+/** The data of an event as "key value" pairs; text only, long values cut. */
+export function detail(data: Event['data']): string {
+  if (!data) return '';
+  return Object.entries(data)
+    .filter(([, v]) => v !== null && v !== '' && v !== undefined)
+    .map(([k, v]) => `${k.replaceAll('_', ' ')}: ${cut(typeof v === 'object' ? JSON.stringify(v) : String(v))}`)
+    .join(' · ');
+}
+
+function cut(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 199)}…` : text;
+}

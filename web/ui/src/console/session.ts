@@ -1,0 +1,116 @@
+// One viewer's console: the socket, the lines, the holes, and what commands answered.
+import { signal } from '@preact/signals';
+import { api } from '../api/calls';
+import { problemOf } from '../api/http';
+import type { ConsoleMessage, Line, Problem } from '../api/types';
+import { Socket, type LinkState } from '../live/socket';
+import { LineBuffer } from './lines';
+
+export interface Drawing {
+  append(lines: readonly Line[], all: readonly Line[]): void;
+  redraw(all: readonly Line[]): Promise<void>;
+}
+
+const firstLines = 200;
+const pageLines = 1000;
+
+export interface Answer {
+  command: string;
+  output?: string;
+  problem?: Problem;
+}
+
+export class ConsoleSession {
+  readonly link = signal<LinkState>('connecting');
+  readonly notice = signal('');
+  readonly answer = signal<Answer | undefined>(undefined);
+  readonly older = signal<'more' | 'reading' | 'start' | 'failed'>('more');
+  readonly empty = signal(true);
+  private readonly buffer = new LineBuffer();
+  private readonly asked = new Map<string, string>();
+  private readonly stop = new AbortController();
+  private readonly socket: Socket;
+  private next = 1;
+
+  constructor(private readonly name: string, private readonly screen: Drawing) {
+    this.socket = new Socket({
+      path: () => api.consoleURL(name, this.buffer.last || -firstLines),
+      message: (data) => this.take(data as ConsoleMessage),
+      state: (state) => { this.link.value = state; },
+    });
+  }
+
+  /** Sends a command over the socket; over HTTP while the socket is away. */
+  async send(command: string): Promise<void> {
+    const id = String(this.next++);
+    this.answer.value = undefined;
+    this.asked.set(id, command);
+    if (this.socket.send({ type: 'command', id, command })) return;
+    this.asked.delete(id);
+    try {
+      const reply = await api.command(this.name, command);
+      this.answer.value = { command, output: reply.output };
+    } catch (error) {
+      this.answer.value = { command, problem: problemOf(error) };
+    }
+  }
+
+  /** Reads the page of history before the oldest line held. */
+  async readOlder(): Promise<void> {
+    const first = this.buffer.first;
+    if (this.older.value === 'reading' || this.older.value === 'start' || first === 0) return;
+    if (first <= 1) {
+      this.older.value = 'start';
+      return;
+    }
+    this.older.value = 'reading';
+    try {
+      const got = await api.lines(this.name, { to: first - 1, tail: pageLines }, this.stop.signal);
+      const lines = (got.lines ?? []).filter((l) => l.seq < first);
+      if (lines.length > 0) {
+        this.buffer.add(lines);
+        await this.screen.redraw(this.buffer.lines);
+      }
+      this.older.value = lines.length === 0 || this.buffer.first <= got.first ? 'start' : 'more';
+    } catch {
+      if (!this.stop.signal.aborted) this.older.value = 'failed';
+    }
+  }
+
+  close(): void {
+    this.stop.abort();
+    this.socket.close();
+  }
+
+  private take(message: ConsoleMessage): void {
+    switch (message.type) {
+      case 'lines': {
+        const change = this.buffer.add(message.lines ?? []);
+        if (change.appended === undefined) void this.screen.redraw(this.buffer.lines);
+        else if (change.appended.length > 0) this.screen.append(change.appended, this.buffer.lines);
+        if (this.buffer.last > 0) this.empty.value = false;
+        if (change.hole) void this.fill(change.hole.from, change.hole.to);
+        break;
+      }
+      case 'notice':
+        this.notice.value = message.text ?? '';
+        break;
+      case 'reply': {
+        const command = this.asked.get(message.id ?? '');
+        if (command === undefined) break;
+        this.asked.delete(message.id!);
+        this.answer.value = { command, ...(message.problem ? { problem: message.problem } : { output: message.output ?? '' }) };
+        break;
+      }
+    }
+  }
+
+  private async fill(from: number, to: number): Promise<void> {
+    try {
+      const got = await api.lines(this.name, { from, to, tail: 5000 }, this.stop.signal);
+      if (this.buffer.add(got.lines ?? []).appended === undefined) await this.screen.redraw(this.buffer.lines);
+    } catch {
+      // the node no longer has them: the numbers show what is missing
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import type { Key } from './en';
+
+export const de: Record<Key, string> = {
+  servers: 'Server', nodes: 'Knoten', activity: 'Aktivität', areas: 'Bereiche', crumbs: 'Du bist hier', skip: 'Zum Inhalt', actions: 'Aktionen',
+  name: 'Name', state: 'Zustand', players: 'Spieler', memory: 'Speicher', cpu: 'CPU', 'cpu.cores': 'CPU-Kerne', node: 'Knoten', address: 'Adresse', version: 'Version',
+  cancel: 'Abbrechen', close: 'Schließen', retry: 'Noch einmal', undo: 'Rückgängig', done: 'Fertig', more: 'Mehr', yes: 'ja', since: 'seit', loading: 'Lädt…', working: 'Arbeitet',
+  lost: 'Diese Seite gibt es nicht', 'boot.trouble': 'Der Controller antwortet nicht. Neuer Versuch läuft…',
+  'copy.title': 'Kopieren', 'copy.what': '{what} kopieren', 'copy.done': 'Kopiert',
+  'confirm.type': 'Zum Bestätigen {name} eintippen',
+
+  'link.live': 'Live', 'link.reconnecting': 'Verbindet neu…', 'link.stale': 'Alter Stand: zuletzt gehört {time}',
+  'problem.unreachable': 'Der Controller antwortet nicht.', 'problem.unauthenticated': 'Du bist nicht mehr angemeldet.', 'problem.internal': 'In dieser Seite ging etwas schief.',
+  'problem.retrying': 'Die Seite versucht es weiter. Prüfe deine Verbindung und den Controller.',
+
+  'login.title': 'Bei PayPerPlay anmelden', 'login.text': 'Füge das Betreiber-Token dieses Controllers ein.', 'login.token': 'Betreiber-Token', 'login.go': 'Anmelden',
+  'login.where': 'Es wurde beim ersten Start auf der Maschine des Controllers abgelegt:',
+  logout: '{name} abmelden', 'user.menu': 'Du und diese Seite',
+  'theme.system': 'Farben des Systems', 'theme.light': 'Helle Farben', 'theme.dark': 'Dunkle Farben',
+
+  'palette.open': 'Suchen', 'palette.title': 'Suche und Befehle', 'palette.placeholder': 'Server, Seite oder Befehl', 'palette.none': 'Nichts gefunden',
+  'help.title': 'Tastenkürzel', 'help.filter': 'Liste filtern', 'help.command': 'Konsolenbefehl eintippen', 'help.history': 'Frühere Befehle', 'help.complete': 'Befehl oder Spieler ergänzen',
+
+  'state.running': 'Läuft', 'state.starting': 'Startet', 'state.stopping': 'Stoppt', 'state.stopped': 'Gestoppt', 'state.waiting': 'Wartet', 'state.crashed': 'Abgestürzt',
+  'state.failed': 'Fehlgeschlagen', 'state.unknown': 'Unbekannt', 'state.deleting': 'Wird gelöscht', 'state.asleep': 'Schläft', 'state.held': 'Angehalten', 'state.restarting': 'Startet neu',
+  'state.killing': 'Wird abgebrochen', 'state.archived': 'Archiviert',
+  'verb.start': 'Starten', 'verb.stop': 'Stoppen', 'verb.restart': 'Neu starten', 'verb.kill': 'Abbrechen (Kill)', 'verb.delete': 'Löschen',
+  'way.again': 'Wieder starten', 'way.retry': 'Noch einmal', 'way.giveup': 'Nicht weiter warten', 'way.nodes': 'Knoten ansehen', 'way.stop': 'Gestoppt lassen',
+
+  'list.filter': 'Filtern', 'list.none': 'Nichts passt zu „{query}“', 'list.all': 'Alle zeigen', 'list.choose': '{name} auswählen', 'list.chooseAll': 'Alle auswählen', 'list.actions': 'Aktionen für {name}',
+  'list.found.one': '{n} Server gefunden', 'list.found.other': '{n} Server gefunden',
+  'bulk.title': 'Ausgewählte Server', 'bulk.chosen.one': '{n} ausgewählt', 'bulk.chosen.other': '{n} ausgewählt', 'bulk.clear': 'Aufheben', 'bulk.progress': '{done} von {all}…', 'bulk.result': '{ok} von {all} angenommen',
+  'first.title': 'Erstelle deinen ersten Server', 'first.text': 'Wähle, was du spielen willst. Später lässt sich alles ändern.',
+  create: 'Server erstellen', 'create.template': 'Vorlage', 'create.players': '{players} Spieler', 'create.another': 'Anderen Namen vorschlagen', 'create.start': 'Gleich starten',
+  'create.more': 'Spieleinstellungen', 'create.go': 'Erstellen und starten', 'create.only': 'Erstellen',
+  'name.help': 'Kleinbuchstaben, Ziffern und Bindestriche.', 'name.empty': 'Ein Name fehlt.', 'name.form': 'Nur a–z, 0–9 und Bindestriche, höchstens 32, am Anfang und Ende Buchstabe oder Ziffer.', 'name.taken': 'Dieser Name ist vergeben.',
+  'memory.exact': 'Speicher, genau', 'memory.help': 'Mindestens {min}; {recommended} passt meist.', 'memory.min': 'Mindestens {min}.',
+  'env.int': 'Das muss eine ganze Zahl sein.', 'env.range': 'Das muss zwischen {min} und {max} liegen.', 'env.enum': 'Das muss eines davon sein: {values}.', 'env.default': 'Vorgabe: {value}', 'env.unset': 'Nicht gesetzt',
+
+  'players.unknown': 'nicht bekannt', 'players.none': 'Keine Spieler', 'players.count': '{n} / {max} Spieler', 'cpu.count': '{n} Kerne',
+  'address.none': 'Noch keine Adresse', 'address.copy': 'Adresse kopieren',
+  'server.gone': 'Einen Server {name} gibt es nicht', 'server.toList': 'Zu den Servern', tabs: 'Ansichten dieses Servers',
+  'tab.console': 'Konsole', 'tab.overview': 'Überblick', 'tab.settings': 'Einstellungen', 'tab.activity': 'Aktivität',
+  'toast.stopping': '{name} wird gestoppt.',
+  'kill.title': '{name} abbrechen?', 'kill.text': 'Das Spiel endet sofort, ohne zu speichern. Spieler verlieren, was seit dem letzten Speichern geschah.',
+  'delete.title': '{name} löschen', 'delete.heading': 'Diesen Server löschen', 'delete.text': 'Der Server und seine Welt werden gelöscht. Das lässt sich nicht rückgängig machen.',
+  'crash.code': 'Exit-Code', 'crash.oom': 'Speicher erschöpft', 'crash.when': 'Beendet', 'crash.lines': 'Letzte Zeilen der Konsole', 'crash.retry': 'Er wird von selbst wieder gestartet; bisher {n} Versuche.',
+  'restart.required': 'Seit dem Start dieses Servers wurden Einstellungen geändert. Sie gelten nach einem Neustart.', 'restart.now': 'Jetzt neu starten',
+
+  'console.label': 'Konsole von {name}', 'console.reconnecting': 'Verbindet neu; keine Zeile geht verloren…', 'console.search': 'Konsole durchsuchen', 'console.times': 'Zeiten', 'console.download': 'Herunterladen',
+  'console.newest': 'Zum Neuesten', 'console.missed.one': '{n} neue Zeile', 'console.missed.other': '{n} neue Zeilen', 'console.empty': 'Noch wurde nichts geschrieben.',
+  'console.emptyStopped': 'Hier ist noch nichts. Starte den Server, um seine Konsole zu sehen.', 'console.older': 'Ältere Zeilen werden gelesen…', 'console.olderFailed': 'Ältere Zeilen ließen sich nicht lesen.',
+  'console.command': 'Konsolenbefehl', 'console.placeholder': 'Befehl eintippen', 'console.off': 'Starte den Server, um Befehle einzutippen', 'console.send': 'Senden', 'console.answer': 'Antwort auf {command}',
+  'console.previous': 'Voriger Treffer', 'console.next': 'Nächster Treffer', 'console.noneHere': 'Nicht auf diesem Schirm', 'console.everywhere': 'Ganzen Verlauf durchsuchen',
+  'console.found.one': '{n} Zeile im ganzen Verlauf', 'console.found.other': '{n} Zeilen im ganzen Verlauf',
+
+  'overview.range': 'Zeitraum', 'overview.none': 'Noch keine Messwerte', 'overview.noneText': 'Sie erscheinen wenige Sekunden nach dem Start des Servers.', 'overview.tps': 'Ticks pro Sekunde',
+  'overview.started': 'Gestartet', 'overview.restarts': 'Neustarts', 'overview.disk': 'Platte', 'overview.image': 'Image', 'overview.owner': 'Besitzer', 'overview.created': 'Erstellt',
+
+  'settings.server': 'Server', 'settings.game': 'Spiel', 'settings.save': 'Speichern', 'settings.discard': 'Verwerfen', 'settings.changed': 'Noch nicht gespeichert', 'settings.saved': 'Gespeichert.',
+  'settings.savedRestart': 'Gespeichert. Starte den Server neu, damit es gilt.', 'settings.reload': 'Neuesten Stand nehmen',
+
+  'activity.filter': 'Filtern', 'activity.family': 'Art', 'activity.all': 'Alles', 'activity.span': 'Zeitraum', 'activity.hours': 'Letzte {n} h', 'activity.days': 'Letzte {n} Tage',
+  'activity.none': 'In dieser Zeit ist nichts geschehen', 'activity.on': 'auf', 'activity.most': 'Die neuesten {n} sind gezeigt. Wähle eine kürzere Zeit oder nutze controller event list.',
+  'event.server.created': 'Server erstellt', 'event.server.updated': 'Einstellungen geändert', 'event.server.deleted': 'Server gelöscht', 'event.server.start': 'Start verlangt', 'event.server.stop': 'Stopp verlangt',
+  'event.server.starting': 'Server startet', 'event.server.started': 'Server gestartet', 'event.server.ready': 'Server bereit', 'event.server.stopping': 'Server stoppt', 'event.server.stopped': 'Server gestoppt',
+  'event.server.crashed': 'Server abgestürzt', 'event.server.failed': 'Start fehlgeschlagen', 'event.server.waiting': 'Wartet auf Platz', 'event.server.placed': 'Einem Knoten zugeteilt', 'event.server.killed': 'Server abgebrochen',
+  'event.server.restarted': 'Server neu gestartet', 'event.player.joined': 'Spieler gekommen', 'event.player.left': 'Spieler gegangen',
+  'event.node.joined': 'Knoten beigetreten', 'event.node.connected': 'Knoten verbunden', 'event.node.disconnected': 'Knoten getrennt', 'event.node.revoked': 'Knoten ausgeschlossen', 'event.node.cordoned': 'Knoten abgesperrt',
+  'event.node.uncordoned': 'Knoten freigegeben', 'event.node.unreachable': 'Knoten nicht erreichbar', 'event.node.degraded': 'Knoten eingeschränkt', 'event.node.token': 'Beitritts-Token erstellt',
+
+  'node.state.ready': 'Bereit', 'node.state.degraded': 'Eingeschränkt', 'node.state.unhealthy': 'Gestört', 'node.state.cordoned': 'Abgesperrt', 'node.state.unreachable': 'Nicht erreichbar',
+  'node.state.revoked': 'Ausgeschlossen', 'node.state.locked': 'Gesperrt',
+  'node.seen': 'gesehen', 'node.never': 'nie', 'node.add': 'Knoten hinzufügen', 'node.none': 'Noch kein Knoten', 'node.noneText': 'Ein Knoten ist eine Maschine, auf der deine Server laufen. Er wählt sich bei diesem Controller ein; kein Port muss auf ihm offen sein.',
+  'node.memory': 'Speicher gebucht', 'node.cpu': 'CPU ausgelastet', 'node.disk': 'Platte gebucht', 'node.ports': 'Ports', 'node.servers': '{running} von {all} Servern laufen', 'node.healthy': 'gesund, geprüft', 'node.sick': 'nicht gesund, geprüft',
+  'node.rtt': '{ms} ms entfernt', 'node.skew': 'Uhr geht um {s} s falsch', 'node.degraded.one': 'Eines kann diese Maschine nicht', 'node.degraded.other': '{n} Dinge kann diese Maschine nicht', 'node.details': 'Einzelheiten',
+  'node.machine': 'Maschine', 'node.agent': 'Agent', 'node.total': 'Speicher insgesamt', 'node.totalText': '{total}, davon {reserve} für das System', 'node.portRange': 'Portbereich', 'node.now': 'Zurzeit belegt',
+  'node.nowText': '{memory} Speicher, {disk} Platte, Last {load}', 'node.joined': 'Beigetreten',
+  'node.cordon': 'Absperren: nichts Neues zuteilen', 'node.uncordon': 'Freigeben', 'node.cordoned': '{name} nimmt keine neuen Server an.', 'node.revoke': 'Ausschließen', 'node.revokeTitle': '{name} ausschließen',
+  'node.revokeText': 'Der Knoten wird binnen 2 Sekunden getrennt, sein Zertifikat ist ungültig. Seine Server laufen dort weiter, sind von hier aber nicht erreichbar. Um zurückzukommen, braucht er ein neues Token.',
+  'node.addText': 'Das erstellt ein Token, mit dem eine Maschine einmal binnen 15 Minuten beitreten kann.', 'node.makeToken': 'Token erstellen', 'node.paste': 'Führe das auf der Maschine aus. Sie erscheint hier, sobald sie beigetreten ist.',
+  'node.command': 'Auszuführender Befehl', 'node.copy': 'Befehl kopieren', 'node.once': 'Er wird nur jetzt gezeigt und gilt einmal.', 'node.expires': 'Er läuft in {time} ab.',
+};
