@@ -89,7 +89,7 @@ func (o Option) refuses(value string) string {
 			return "is not a duration such as 1m30s"
 		}
 	case Names:
-		for _, name := range strings.Split(value, ",") {
+		for name := range strings.SplitSeq(value, ",") {
 			if !playerForm.MatchString(strings.TrimSpace(name)) {
 				return "is not a list of players' names, separated by commas"
 			}

@@ -92,7 +92,7 @@ func TestDecoderFirstFaultSticks(t *testing.T) {
 		t.Errorf("%q, %v", s, d.Err())
 	}
 	first := d.Err()
-	if d.Uint16() != 0 || d.Int64() != 0 || d.Bool() || d.VarInt() != 0 || d.UUID() != (UUID{}) || d.Len() != 0 || d.Err() != first {
+	if d.Uint16() != 0 || d.Int64() != 0 || d.Bool() || d.VarInt() != 0 || d.UUID() != (UUID{}) || d.Len() != 0 || !errors.Is(d.Err(), first) {
 		t.Error("a decoder with a fault went on reading")
 	}
 	for name, data := range map[string][]byte{"not UTF-8": {2, 0xff, 0xfe}, "too long": {11, 'a'}, "negative": {0xff, 0xff, 0xff, 0xff, 0x0f}} {

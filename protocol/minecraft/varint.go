@@ -1,6 +1,7 @@
 package minecraft
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -24,7 +25,7 @@ func ReadVarInt(r io.ByteReader) (int32, error) {
 	for i := range maxVarIntLen {
 		b, err := r.ReadByte()
 		if err != nil {
-			if i > 0 && err == io.EOF {
+			if i > 0 && errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return 0, err

@@ -5,6 +5,7 @@ package fences
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,8 +52,8 @@ func (p Package) testImports() []string {
 
 // Load lists all packages of the module in dir but those that git ignores. A package that does not compile is listed with
 // what go list knows.
-func Load(dir string) ([]Package, error) {
-	out, err := goList(dir, "-json=ImportPath,Dir,Name,Doc,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports", "./...")
+func Load(ctx context.Context, dir string) ([]Package, error) {
+	out, err := goList(ctx, dir, "-json=ImportPath,Dir,Name,Doc,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports", "./...")
 	if err != nil {
 		return nil, err
 	}
@@ -64,23 +65,23 @@ func Load(dir string) ([]Package, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		if exec.Command("git", "-C", dir, "check-ignore", "-q", p.Room()).Run() != nil {
+		if exec.CommandContext(ctx, "git", "-C", dir, "check-ignore", "-q", p.Room()).Run() != nil {
 			list = append(list, p)
 		}
 	}
 }
 
 // Linked lists all packages that end up in a binary.
-func Linked(dir, room string) ([]string, error) {
-	out, err := goList(dir, "-deps", "-f", "{{.ImportPath}}", "./"+room)
+func Linked(ctx context.Context, dir, room string) ([]string, error) {
+	out, err := goList(ctx, dir, "-deps", "-f", "{{.ImportPath}}", "./"+room)
 	if err != nil {
 		return nil, err
 	}
 	return strings.Fields(string(out)), nil
 }
 
-func goList(dir string, args ...string) ([]byte, error) {
-	cmd := exec.Command("go", append([]string{"list", "-e"}, args...)...)
+func goList(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-e"}, args...)...)
 	cmd.Dir = dir
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint

@@ -11,7 +11,7 @@ const root = "../.."
 
 // TestFences is the repository against the rules.
 func TestFences(t *testing.T) {
-	packages, err := Load(root)
+	packages, err := Load(t.Context(), root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestFences(t *testing.T) {
 // TestLinked looks at what is inside the binaries, however it got there.
 func TestLinked(t *testing.T) {
 	for _, binary := range []string{"cmd/agent", "cmd/controller"} {
-		linked, err := Linked(root, binary)
+		linked, err := Linked(t.Context(), root, binary)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -222,7 +222,7 @@ func checkConsole(t *testing.T, log string) {
 	if strings.ContainsAny(log, "\x1b\r\x07") {
 		t.Errorf("control characters on the console:\n%q", log)
 	}
-	for _, line := range strings.Split(strings.TrimSpace(log), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(log), "\n") {
 		if len(line) < 11 || line[0] != '[' || line[9:11] != "] " {
 			t.Errorf("console line %q", line)
 		}

@@ -32,7 +32,7 @@ const (
 )
 
 func (g *game) listen(ctx context.Context) error {
-	l, err := net.Listen("tcp", ":"+strconv.Itoa(g.knobs.port))
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(g.knobs.port))
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ const (
 )
 
 func (g *game) listenRCON(ctx context.Context) error {
-	l, err := net.Listen("tcp", ":"+strconv.Itoa(g.knobs.rconPort))
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(g.knobs.rconPort))
 	if err != nil {
 		return err
 	}

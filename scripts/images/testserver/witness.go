@@ -25,7 +25,7 @@ func (w *world) keepWitness(ctx context.Context) {
 	}
 	var out net.Conn
 	if w.knobs.witnessAddr != "" {
-		conn, err := net.Dial("udp", w.knobs.witnessAddr)
+		conn, err := (&net.Dialer{}).DialContext(ctx, "udp", w.knobs.witnessAddr)
 		if err != nil {
 			w.log.line("Witness", "WARN", "no way to the witness: "+err.Error())
 		} else {
