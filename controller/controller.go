@@ -109,7 +109,7 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	if err != nil {
 		return err
 	}
-	tables := slices.Concat(fleet.Defs(), event.Tables(), tunnel.Tables(), api.Tables())
+	tables := slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables(), api.Tables())
 	db, err := bolt.Open(ctx, StorePath(cfg.Data), bolt.Options{Tables: tables, Logger: a.log.With("room", "store"), Metrics: reg})
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	if err != nil {
 		return err
 	}
-	ca, err := tunnel.OpenAuthority(filepath.Join(cfg.Data, "ca"), passphrase)
+	ca, err := tunnel.OpenAuthority(filepath.Join(cfg.Data, "ca"), db.ClusterID(), passphrase)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	tun, err := tunnel.New(tunnel.Options{
 		DB: db, CA: ca, Events: events, Logger: a.log, Metrics: reg, OnChange: changed.tell,
 		Inventory: func(tx store.Tx, node string, inv []protocol.Observed) error {
-			return fleet.Inventory(tx, events, node, inv)
+			return fleet.Inventory(tx, events, node, inv, time.Now().UTC())
 		},
 		Fact: func(tx store.Tx, node string, r protocol.Report) error { return fleet.Fact(tx, events, node, r) },
 	})
@@ -195,7 +195,7 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	a.serveHTTP(app.Handler())
 
 	if cfg.LocalAgent {
-		local, err := newLocalAgent(a, tun)
+		local, err := newLocalAgent(a, tun, ca.Pins())
 		if err != nil {
 			return err
 		}

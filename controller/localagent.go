@@ -24,6 +24,7 @@ import (
 type localAgent struct {
 	binary, data string
 	args         []string
+	pins         []string
 	tunnel       *tunnel.Tunnel
 	app          *App
 	log          *slog.Logger
@@ -34,7 +35,7 @@ const (
 	restartAfter = 5 * time.Second
 )
 
-func newLocalAgent(a *App, t *tunnel.Tunnel) (*localAgent, error) {
+func newLocalAgent(a *App, t *tunnel.Tunnel, pins []string) (*localAgent, error) {
 	binary, err := findAgent(a.cfg.AgentBinary)
 	if err != nil {
 		return nil, err
@@ -46,7 +47,7 @@ func newLocalAgent(a *App, t *tunnel.Tunnel) (*localAgent, error) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, err
 	}
-	return &localAgent{binary: binary, data: data, args: a.cfg.AgentArgs, tunnel: t, app: a, log: a.log.With("room", "local-agent")}, nil
+	return &localAgent{binary: binary, data: data, args: a.cfg.AgentArgs, pins: pins, tunnel: t, app: a, log: a.log.With("room", "local-agent")}, nil
 }
 
 // findAgent looks where a release and a build have it.
@@ -106,7 +107,7 @@ func (l *localAgent) run(ctx context.Context) error {
 
 func (l *localAgent) start(ctx context.Context) error {
 	args := []string{"run", "--data", l.data, "--controller", dialable(l.app.TunnelAddr())}
-	for _, pin := range l.tunnel.Pins() {
+	for _, pin := range l.pins {
 		args = append(args, "--ca-pin", pin)
 	}
 	if !l.enrolled() {

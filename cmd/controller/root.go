@@ -77,6 +77,7 @@ func strictArgs(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		strictArgs(sub)
 	}
+	cmd.SuggestionsMinimumDistance = 2
 	if cmd.HasSubCommands() {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

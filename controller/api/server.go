@@ -116,7 +116,7 @@ func (a *API) createServer(c echo.Context, actor Actor) error {
 	}
 	s, err := a.Lifecycle.Create(c.Request().Context(), actor.Name, lifecycle.CreateInput{
 		Name: req.Name, Template: req.Template, Version: req.Version, MemoryBytes: req.MemoryBytes, CPUMillis: req.CPUMillis,
-		DiskBytes: req.DiskBytes, Env: req.Env, Node: req.Node, Start: req.Start, Once: onceKey(actor, key, req),
+		DiskBytes: req.DiskBytes, Env: req.Env, Node: req.Node, Start: req.Start,
 	})
 	if err != nil {
 		return err
@@ -151,13 +151,13 @@ func (a *API) patchServer(c echo.Context, actor Actor) error {
 	if err := decode(c, &req); err != nil {
 		return err
 	}
-	s, err := a.Lifecycle.Set(c.Request().Context(), actor.Name, c.Param("name"), revision, lifecycle.Changes{
+	res, err := a.Lifecycle.Set(c.Request().Context(), actor.Name, c.Param("name"), revision, lifecycle.Changes{
 		Version: req.Version, MemoryBytes: req.MemoryBytes, CPUMillis: req.CPUMillis, DiskBytes: req.DiskBytes, Env: req.Env,
 	})
 	if err != nil {
 		return err
 	}
-	return a.answer(c, http.StatusOK, s)
+	return a.answer(c, http.StatusOK, res.Server)
 }
 
 func (a *API) startServer(c echo.Context, actor Actor) error {
@@ -193,11 +193,7 @@ func (a *API) stopServer(c echo.Context, actor Actor) error {
 }
 
 func (a *API) restartServer(c echo.Context, actor Actor) error {
-	reason, err := stopReason(c)
-	if err != nil {
-		return err
-	}
-	s, err := a.Lifecycle.Restart(c.Request().Context(), actor.Name, c.Param("name"), reason)
+	s, err := a.Lifecycle.Restart(c.Request().Context(), actor.Name, c.Param("name"))
 	if err != nil {
 		return err
 	}
