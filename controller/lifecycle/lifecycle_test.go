@@ -1,0 +1,554 @@
+package lifecycle_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/fleet"
+	"github.com/payperplay/payperplay/controller/lifecycle"
+	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol"
+)
+
+// scene runs a test in a bubble of virtual time, with the loop running.
+func scene(t *testing.T, fn func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.run()
+		fn(t, w)
+	})
+}
+
+// after lets virtual time pass and the rooms come to rest.
+func after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestServerLife(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 8*gib)
+		a.pull, a.warm = 3*time.Second, 10*time.Second
+		s := w.create("alpha", 2*gib)
+		w.state("alpha", "stopped")
+		w.booked(a, 0)
+
+		s, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		if s.Node != a.id || s.Epoch != 1 || s.Address != "192.0.2.1:20000" || s.Op.Owner != "alice" {
+			t.Errorf("after start: node %s, epoch %d, address %s, op %v", s.Node, s.Epoch, s.Address, s.Op)
+		}
+		w.booked(a, 2*gib)
+		after(time.Second)
+		w.state("alpha", "pulling")
+		after(5 * time.Second)
+		w.state("alpha", "starting")
+		after(10 * time.Second)
+		if e := w.state("alpha", "running"); e.Op != nil || e.NodeName != "n1" {
+			t.Errorf("a server that runs has the operation %v, node %q", e.Op, e.NodeName)
+		}
+		after(time.Hour) // a confirmed booking does not expire
+		w.state("alpha", "running")
+
+		_, err = w.lc.Restart(t.Context(), "bob", "alpha")
+		w.must(err)
+		after(time.Second)
+		w.state("alpha", "stopping")
+		w.booked(a, 2*gib)
+		after(30 * time.Second)
+		if e := w.state("alpha", "running"); e.Epoch != 1 || e.Op != nil {
+			t.Errorf("after a restart: epoch %d, op %v", e.Epoch, e.Op)
+		}
+		if a.starts != 2 || a.stops != 1 || !a.fresh[0] || a.fresh[1] {
+			t.Errorf("%d starts (fresh %v), %d stops", a.starts, a.fresh, a.stops)
+		}
+
+		_, err = w.lc.Stop(t.Context(), "alice", "alpha", "good night")
+		w.must(err)
+		after(time.Second)
+		w.state("alpha", "stopping")
+		w.booked(a, 2*gib) // it still runs
+		after(10 * time.Second)
+		if e := w.state("alpha", "stopped"); !strings.Contains(e.Status.Text, "good night") || e.Op != nil {
+			t.Errorf("after stop: %s, op %v", e.Status.Text, e.Op)
+		}
+		w.booked(a, 0)
+
+		s, err = w.lc.Delete(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Second)
+		if _, err := w.lc.Get(t.Context(), s.ID); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("after delete: %v", err)
+		}
+		for kind, want := range map[string]int{
+			"server.created": 1, "server.started": 2, "server.stopped": 2, "server.starting": 2, "server.stopping": 2, "server.deleted": 1,
+			"server.start_requested": 1, "server.restart_requested": 1, "server.stop_requested": 1, "server.assigned": 1,
+		} {
+			if got := w.events(kind); got != want {
+				t.Errorf("%d events %s, want %d", got, kind, want)
+			}
+		}
+	})
+}
+
+func TestStopWinsWhileStarting(t *testing.T) {
+	for _, phase := range []time.Duration{0, time.Second, 15 * time.Second} { // ordered, pulling, starting
+		scene(t, func(t *testing.T, w *world) {
+			a := w.node("n1", 8*gib)
+			a.pull, a.warm = 10*time.Second, time.Hour
+			w.create("alpha", gib)
+			_, err := w.lc.Start(t.Context(), "alice", "alpha")
+			w.must(err)
+			after(phase)
+			_, err = w.lc.Stop(t.Context(), "bob", "alpha", "")
+			w.must(err)
+			_, err = w.lc.Start(t.Context(), "alice", "alpha")
+			if w.get("alpha").Op != nil && fault.KindOf(err) != fault.Conflict {
+				t.Errorf("a start while bob's stop is under way: %v", err)
+			}
+			after(time.Minute)
+			w.state("alpha", "stopped")
+			w.booked(a, 0)
+			if a.up() != 0 {
+				t.Errorf("phase %s: %d containers are up", phase, a.up())
+			}
+		})
+	}
+}
+
+func TestKillWins(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 8*gib)
+		a.stubborn = true
+		w.create("alpha", gib)
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Second)
+		w.state("alpha", "running")
+		_, err = w.lc.Stop(t.Context(), "alice", "alpha", "")
+		w.must(err)
+		after(10 * time.Second)
+		w.state("alpha", "stopping")
+		_, err = w.lc.Kill(t.Context(), "bob", "alpha")
+		w.must(err)
+		after(time.Second)
+		w.state("alpha", "stopped")
+		if a.kills != 1 {
+			t.Errorf("%d kills", a.kills)
+		}
+		w.booked(a, 0)
+	})
+}
+
+func TestTwoOrdersNeverInterleave(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 8*gib)
+		a.warm = 10 * time.Second
+		w.create("alpha", gib)
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Second)
+		_, err = w.lc.Restart(t.Context(), "bob", "alpha")
+		if fault.KindOf(err) != fault.Conflict || !strings.Contains(fault.Message(err), "start by alice") {
+			t.Errorf("a restart while alice starts it: %v", err)
+		}
+		_, err = w.lc.Start(t.Context(), "bob", "alpha")
+		w.must(err) // joins
+		if got := w.get("alpha").Op.Owner; got != "alice" {
+			t.Errorf("the operation belongs to %s", got)
+		}
+		after(time.Minute)
+		w.state("alpha", "running")
+		_, err = w.lc.Restart(t.Context(), "bob", "alpha")
+		w.must(err)
+		after(time.Minute)
+		w.state("alpha", "running")
+		if a.starts != 2 || a.stops != 1 {
+			t.Errorf("%d starts, %d stops", a.starts, a.stops)
+		}
+	})
+}
+
+func TestReservationExpiresOnce(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 4*gib)
+		a.pull = 2 * time.Hour
+		w.create("alpha", 3*gib)
+		w.create("beta", 3*gib)
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		s, err := w.lc.Start(t.Context(), "alice", "beta")
+		w.must(err)
+		if s.Waiting == nil || s.Waiting.Need.MemoryBytes != 3*gib || !strings.Contains(s.Waiting.Reason, "memory: needs 3GiB, 1GiB free") {
+			t.Fatalf("beta does not wait: %+v", s.Waiting)
+		}
+		w.state("beta", "waiting")
+		after(29 * time.Minute)
+		w.state("alpha", "pulling")
+		a.tune(func() { a.pull = 0 })
+		after(2 * time.Minute)
+		if e := w.state("alpha", "failed"); e.Desired != fleet.Stopped || !strings.Contains(e.Status.Text, "30m") {
+			t.Errorf("alpha: desired %s, %s", e.Desired, e.Status.Text)
+		}
+		w.state("beta", "running") // the room went to who waited
+		w.booked(a, 3*gib)
+		after(3 * time.Hour)
+		if n := w.events("server.reservation_expired"); n != 1 {
+			t.Errorf("released %d times", n)
+		}
+		if a.up() != 1 {
+			t.Errorf("%d containers", a.up())
+		}
+	})
+}
+
+func TestReservationOnSilentNodeExpires(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 4*gib)
+		a.lost = true
+		w.create("alpha", gib)
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Minute)
+		if a.starts < 3 || a.starts > 20 {
+			t.Errorf("a start of which no word came was ordered %d times in a minute", a.starts)
+		}
+		a.disconnect()
+		after(30 * time.Minute)
+		w.booked(a, 0)
+		a.connect()
+		after(time.Minute)
+		w.state("alpha", "failed")
+		if n := w.events("server.reservation_expired"); n != 1 {
+			t.Errorf("released %d times", n)
+		}
+	})
+}
+
+func TestF11CrashCap(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 4*gib)
+		s := w.create("alpha", gib)
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Minute)
+		crash := func(retry time.Time) {
+			a.set(s.ID, func(o *protocol.Observed) {
+				o.State, o.Container, o.Retry, o.Exit = protocol.StateCrashed, "", retry, &protocol.Exit{Code: 137, OOM: true}
+			})
+		}
+		crash(time.Now().Add(time.Minute))
+		after(time.Second)
+		w.state("alpha", "crashed")
+		w.booked(a, gib) // the agent tries again
+		crash(time.Time{})
+		after(time.Second)
+		e := w.state("alpha", "crashed")
+		if e.Desired != fleet.Stopped || e.Status.Text != "crashed: it ran out of memory" || e.Status.Next == "" {
+			t.Errorf("desired %s: %s; %s", e.Desired, e.Status.Text, e.Status.Next)
+		}
+		w.booked(a, 0)
+		after(time.Hour)
+		if n := w.events("server.gave_up"); n != 1 || a.starts != 1 {
+			t.Errorf("gave up %d times, %d starts", n, a.starts)
+		}
+		_, err = w.lc.Start(t.Context(), "alice", "alpha") // the old crash is an old story
+		w.must(err)
+		after(time.Minute)
+		w.state("alpha", "running")
+	})
+}
+
+func TestFailedStart(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 4*gib)
+		a.pullFault = protocol.Faultf(protocol.NotFound, "run `make images`", "the image test is missing and no registry answers")
+		w.create("alpha", gib)
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Minute)
+		e := w.state("alpha", "failed")
+		if e.Status.Text != a.pullFault.Message || e.Status.Next != a.pullFault.Next || a.starts != 1 || e.Op != nil {
+			t.Errorf("%+v, %d starts, op %v", e.Status, a.starts, e.Op)
+		}
+		w.booked(a, 0)
+
+		a.tune(func() { a.pullFault = protocol.Faultf(protocol.Unavailable, "", "Docker does not answer") }) // passes by itself: tried again
+		_, err = w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Minute)
+		if n := a.starts - 1; n < 3 || n > 12 {
+			t.Errorf("tried %d times in a minute", n)
+		}
+		a.tune(func() { a.pullFault = nil })
+		after(2 * time.Minute)
+		w.state("alpha", "running")
+
+		a.tune(func() {
+			a.refuse = protocol.Faultf(protocol.Invalid, "ask for more", "the memory limit is below what Docker takes")
+		})
+		w.create("beta", gib)
+		_, err = w.lc.Start(t.Context(), "alice", "beta")
+		w.must(err)
+		after(time.Minute)
+		if e := w.state("beta", "failed"); e.Status.Next != "ask for more" {
+			t.Errorf("%+v", e.Status)
+		}
+	})
+}
+
+func TestF23RebootStartsUnderFreshGrant(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 8*gib)
+		a.warm = 5 * time.Second
+		for i := range 6 {
+			name := fmt.Sprintf("s%d", i)
+			w.create(name, gib)
+			_, err := w.lc.Start(t.Context(), "alice", name)
+			w.must(err)
+		}
+		w.create("idle", gib)
+		after(time.Minute)
+		a.reboot()
+		after(30 * time.Second)
+		for i := range 6 {
+			if e := w.state(fmt.Sprintf("s%d", i), "running"); e.Epoch != 1 || e.Boot != "boot-1+" {
+				t.Errorf("epoch %d, boot %s", e.Epoch, e.Boot)
+			}
+		}
+		w.state("idle", "stopped")
+		w.booked(a, 6*gib)
+		if n := w.events("server.gave_up"); n != 0 {
+			t.Errorf("gave up %d times", n)
+		}
+	})
+}
+
+func TestI1NeverElsewhereWhileUnreachable(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a, b := w.node("n1", 8*gib), w.node("n2", 2*gib)
+		w.create("alpha", 4*gib)
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Second)
+		w.state("alpha", "running")
+		a.disconnect()
+		after(6 * time.Hour)
+		e := w.state("alpha", "unknown")
+		if e.Node != a.id || e.Epoch != 1 || !strings.Contains(e.Status.Text, "n1 does not answer") {
+			t.Errorf("node %s, epoch %d: %s", e.Node, e.Epoch, e.Status.Text)
+		}
+		_, err = w.lc.Restart(t.Context(), "alice", "alpha") // stays as desired state until its lease runs out
+		w.must(err)
+		after(time.Minute)
+		_, err = w.lc.Stop(t.Context(), "alice", "alpha", "")
+		w.must(err)
+		after(2 * time.Hour)
+		if e := w.state("alpha", "unknown"); e.Op != nil || e.Desired != fleet.Stopped {
+			t.Errorf("op %v, desired %s", e.Op, e.Desired)
+		}
+		w.booked(a, 4*gib) // it may still run
+		a.connect()
+		after(time.Minute)
+		w.state("alpha", "stopped")
+		if b.starts != 0 || a.up() != 0 {
+			t.Errorf("%d starts on the other node, %d containers up", b.starts, a.up())
+		}
+	})
+}
+
+func TestDeleteUnreachableAndRevoked(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 8*gib)
+		for _, name := range []string{"alpha", "beta", "gamma"} {
+			w.create(name, gib)
+			_, err := w.lc.Start(t.Context(), "alice", name)
+			w.must(err)
+		}
+		after(time.Second)
+		a.disconnect()
+		s, err := w.lc.Delete(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Hour)
+		if e := w.state(s.ID, "deleting"); !strings.Contains(e.Status.Text, "removes the files when it returns") {
+			t.Errorf("%+v", e.Status)
+		}
+		page, _, err := w.lc.List(t.Context(), lifecycle.Filter{})
+		w.must(err)
+		if len(page) != 2 {
+			t.Errorf("the list shows %d servers", len(page))
+		}
+		w.create("alpha", gib) // the name is free
+		if _, err := w.lc.Start(t.Context(), "alice", s.ID); fault.KindOf(err) != fault.Conflict {
+			t.Errorf("start of a server that is being deleted: %v", err)
+		}
+		a.connect()
+		after(time.Minute)
+		if _, err := w.lc.Get(t.Context(), s.ID); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("after the node came back: %v", err)
+		}
+		w.booked(a, 2*gib)
+
+		a.disconnect()
+		late, err := w.lc.Delete(t.Context(), "alice", "beta")
+		w.must(err)
+		w.must(w.db.Update(t.Context(), func(tx store.Tx) error {
+			n, err := fleet.Nodes.Get(tx, a.id)
+			n.Revoked = true
+			if err != nil {
+				return err
+			}
+			return fleet.Nodes.Put(tx, n)
+		}))
+		now, err := w.lc.Delete(t.Context(), "alice", "gamma")
+		w.must(err)
+		after(10 * time.Second)
+		for _, id := range []string{late.ID, now.ID} {
+			if _, err := w.lc.Get(t.Context(), id); fault.KindOf(err) != fault.NotFound {
+				t.Errorf("its node was revoked, and yet: %v", err)
+			}
+		}
+		fresh, err := w.lc.Delete(t.Context(), "alice", "alpha") // never started: gone at once
+		w.must(err)
+		if _, err := w.lc.Get(t.Context(), fresh.ID); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("a server without a node: %v", err)
+		}
+	})
+}
+
+func TestSet(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 4*gib)
+		s := w.create("alpha", gib)
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Second)
+		c, err := lifecycle.ParseChanges([]string{"memory=3GiB", "MOTD=Hello"})
+		w.must(err)
+		r, err := w.lc.Set(t.Context(), "alice", "alpha", s.Revision, c)
+		w.must(err)
+		if !r.RestartRequired || r.Server.Revision != 2 || r.Server.Spec.MemoryBytes != 3*gib || r.Server.Spec.HostPort != 20000 || r.Server.Env["MOTD"] != "Hello" {
+			t.Errorf("%+v", r)
+		}
+		if _, err = w.lc.Set(t.Context(), "alice", "alpha", s.Revision, c); fault.KindOf(err) != fault.Precondition {
+			t.Errorf("with an old revision: %v", err)
+		}
+		w.booked(a, gib) // what runs has the old limit
+		if text := w.state("alpha", "running").Status.Next; text != "restart it for the new ones to count" {
+			t.Error(text)
+		}
+		_, err = w.lc.Restart(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(time.Minute)
+		if e := w.state("alpha", "running"); e.Observed.Revision != 2 {
+			t.Errorf("revision %d runs", e.Observed.Revision)
+		}
+		w.booked(a, 3*gib)
+
+		_, err = w.lc.Stop(t.Context(), "alice", "alpha", "")
+		w.must(err)
+		after(time.Minute)
+		c, err = lifecycle.ParseChanges([]string{"memory=5GiB", "MOTD="})
+		w.must(err)
+		r, err = w.lc.Set(t.Context(), "alice", "alpha", 0, c)
+		w.must(err)
+		if _, has := r.Server.Env["MOTD"]; has || r.RestartRequired {
+			t.Errorf("%+v", r)
+		}
+		s, err = w.lc.Start(t.Context(), "alice", "alpha") // its world is on a node that is too small now
+		w.must(err)
+		if s.Waiting == nil || s.Node != a.id || s.Epoch != 1 {
+			t.Errorf("%+v", s)
+		}
+		after(time.Hour)
+		if n := w.events("server.waiting"); n != 1 {
+			t.Errorf("said %d times that it waits", n)
+		}
+		_, err = w.lc.Stop(t.Context(), "alice", "alpha", "")
+		w.must(err)
+		w.state("alpha", "stopped")
+	})
+}
+
+// TestF01ControllerRestart ends the controller at every second of a server's start, restart, stop and deletion: rows are enough to go on.
+func TestF01ControllerRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a := w.node("n1", 8*gib)
+		a.pull, a.warm = 2*time.Second, 3*time.Second
+		w.run()
+		id := w.create("alpha", gib).ID
+		rough := func(d time.Duration) {
+			for range int(d / (700 * time.Millisecond)) {
+				a.mu.Lock()
+				a.connected = false
+				a.mu.Unlock()
+				w.crash()
+				w.boot()
+				a.connect()
+				w.run()
+				after(700 * time.Millisecond)
+			}
+		}
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		rough(10 * time.Second)
+		w.state("alpha", "running")
+		_, err = w.lc.Restart(t.Context(), "alice", "alpha")
+		w.must(err)
+		rough(15 * time.Second)
+		w.state("alpha", "running")
+		if a.runs != 2 {
+			t.Errorf("%d runs", a.runs)
+		}
+		w.booked(a, gib)
+		_, err = w.lc.Stop(t.Context(), "alice", "alpha", "")
+		w.must(err)
+		rough(10 * time.Second)
+		w.state("alpha", "stopped")
+		w.booked(a, 0)
+		_, err = w.lc.Delete(t.Context(), "alice", "alpha")
+		w.must(err)
+		rough(3 * time.Second)
+		if _, err := w.lc.Get(t.Context(), id); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("after delete: %v", err)
+		}
+		if n := w.events("server.started"); n != 2 {
+			t.Errorf("%d events server.started", n)
+		}
+	})
+}
+
+func TestPinAndNames(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		w.node("n1", 8*gib)
+		b := w.node("n2", gib)
+		in := lifecycle.CreateInput{Name: "alpha", Template: "test", MemoryBytes: 2 * gib, Node: "n2", Start: true}
+		s, err := w.lc.Create(t.Context(), "alice", in)
+		w.must(err)
+		if s.Waiting == nil || s.Waiting.Reason != "no node has room: n2 (memory: needs 2GiB, 1GiB free)" {
+			t.Errorf("%+v", s.Waiting)
+		}
+		if _, err := w.lc.Create(t.Context(), "alice", in); fault.KindOf(err) != fault.Conflict {
+			t.Errorf("the same name twice: %v", err)
+		}
+		for _, name := range []string{"", "Alpha", "-x", "x-", strings.Repeat("x", 33), "ä", "a b", "srv_x"} {
+			in.Name = name
+			if _, err := w.lc.Create(t.Context(), "alice", in); fault.KindOf(err) != fault.Invalid || fault.Next(err) == "" {
+				t.Errorf("name %q: %v", name, err)
+			}
+		}
+		in.Name, in.Node = "beta", "n9"
+		if _, err := w.lc.Create(t.Context(), "alice", in); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("a pin to nowhere: %v", err)
+		}
+		if b.starts != 0 {
+			t.Error("started without room")
+		}
+	})
+}

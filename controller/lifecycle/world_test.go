@@ -1,0 +1,462 @@
+package lifecycle_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/payperplay/payperplay/controller/event"
+	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/fleet"
+	"github.com/payperplay/payperplay/controller/lifecycle"
+	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/controller/store/bolt"
+	"github.com/payperplay/payperplay/protocol"
+)
+
+const gib = 1 << 30
+
+// world is a controller's rooms over a real store, and agents that behave like the real ones in the memory of the test.
+type world struct {
+	t    *testing.T
+	path string
+	db   *bolt.DB
+	log  *event.Log
+	lc   *lifecycle.Lifecycle
+	halt func() // ends the loop
+
+	mu     sync.Mutex
+	agents map[string]*agent // by node id
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "store.db"), agents: map[string]*agent{}}
+	w.boot()
+	t.Cleanup(w.crash)
+	return w
+}
+
+// boot opens the store and the rooms, as a controller that starts does.
+func (w *world) boot() {
+	w.t.Helper()
+	var err error
+	w.db, err = bolt.Open(w.t.Context(), w.path, bolt.Options{Tables: append(fleet.Tables(), event.Tables()...), DoubleRun: true})
+	w.must(err)
+	w.log, err = event.New(event.Options{DB: w.db})
+	w.must(err)
+	w.lc, err = lifecycle.New(lifecycle.Options{DB: w.db, Events: w.log, Agents: w, Catalogue: lifecycle.RenderFunc(render), Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
+	w.must(err)
+}
+
+// run starts the loop.
+func (w *world) run() {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.lc.Run(ctx) }()
+	w.halt = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+// crash ends the controller; nothing but the store file survives.
+func (w *world) crash() {
+	if w.halt != nil {
+		w.halt()
+		w.halt = nil
+	}
+	if w.db != nil {
+		_ = w.db.Close()
+		w.db = nil
+	}
+}
+
+func render(a lifecycle.Ask) (protocol.Spec, error) {
+	if a.Template != "test" {
+		return protocol.Spec{}, fault.New(fault.NotFound, "no template "+a.Template, "")
+	}
+	if a.MemoryBytes == 0 {
+		a.MemoryBytes = gib
+	}
+	return protocol.Spec{Template: a.Template, Version: a.Version, Env: a.Env, MemoryBytes: a.MemoryBytes, CPUMillis: a.CPUMillis, DiskBytes: a.DiskBytes, Image: "test"}, nil
+}
+
+// Runtime implements lifecycle.Agents.
+func (w *world) Runtime(node string) (protocol.Runtime, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if a := w.agents[node]; a != nil && a.connected {
+		return a, nil
+	}
+	return nil, fault.New(fault.Unavailable, "node "+node+" is not connected", "")
+}
+
+// node makes a node with an agent. Memory is what servers may book.
+func (w *world) node(name string, memory int64) *agent {
+	w.t.Helper()
+	total := memory
+	for s, _ := fleet.Schedulable(total); s < memory; s, _ = fleet.Schedulable(total) {
+		total += memory - s
+	}
+	a := &agent{w: w, id: "node_" + name, boot: "boot-1", servers: map[string]*protocol.Observed{}}
+	w.mu.Lock()
+	w.agents[a.id] = a
+	w.mu.Unlock()
+	w.must(w.db.Update(w.t.Context(), func(tx store.Tx) error {
+		return fleet.Nodes.Put(tx, fleet.Node{ID: a.id, Name: name, Class: fleet.Local, Facts: protocol.NodeFacts{
+			Name: name, Boot: a.boot, Arch: "amd64", Roles: []string{"worker"}, Addresses: []string{"192.0.2.1"}, CPUs: 1000, MemoryBytes: total,
+			DiskBytes: 1 << 50, PortFrom: 20000, PortTo: 29999, Docker: "28",
+		}})
+	}))
+	a.connect()
+	return a
+}
+
+// create makes a server that is not started.
+func (w *world) create(name string, memory int64) fleet.Server {
+	w.t.Helper()
+	s, err := w.lc.Create(w.t.Context(), "alice", lifecycle.CreateInput{Name: name, Template: "test", MemoryBytes: memory})
+	w.must(err)
+	return s
+}
+
+func (w *world) get(name string) lifecycle.Entry {
+	w.t.Helper()
+	e, err := w.lc.Get(w.t.Context(), name)
+	w.must(err)
+	return e
+}
+
+// state expects what people see of a server.
+func (w *world) state(name, want string) lifecycle.Entry {
+	w.t.Helper()
+	e := w.get(name)
+	if e.Status.State != want {
+		w.t.Errorf("%s is %s (%s), want %s; observed %+v", name, e.Status.State, e.Status.Text, want, e.Observed)
+	}
+	return e
+}
+
+// booked expects what is booked on a node.
+func (w *world) booked(a *agent, memory int64) {
+	w.t.Helper()
+	var used fleet.Resources
+	w.must(w.db.View(w.t.Context(), func(tx store.Tx) (err error) {
+		used, err = fleet.Used(tx, a.id)
+		return err
+	}))
+	if used.MemoryBytes != memory {
+		w.t.Errorf("%s has %s booked, want %s", a.id, protocol.FormatSize(used.MemoryBytes), protocol.FormatSize(memory))
+	}
+}
+
+// events counts the events of a type.
+func (w *world) events(kind string) int {
+	w.t.Helper()
+	n := 0
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	var head int64
+	w.must(w.db.View(ctx, func(tx store.Tx) (err error) {
+		head, err = w.log.Head(tx)
+		return err
+	}))
+	if head == 0 {
+		return 0
+	}
+	for e, err := range w.log.Follow(ctx, 0, event.Filter{}) {
+		w.must(err)
+		if e.Type == kind {
+			n++
+		}
+		if e.Seq == head {
+			break
+		}
+	}
+	return n
+}
+
+func (w *world) must(err error) {
+	if err != nil {
+		w.t.Helper()
+		w.t.Fatal(err)
+	}
+}
+
+// agent is a node's runtime: containers are entries of a map. It reports as the real one does, in order and durably.
+type agent struct {
+	w    *world
+	id   string
+	boot string
+
+	mu        sync.Mutex
+	servers   map[string]*protocol.Observed
+	runs      int
+	starts    int
+	stops     int
+	kills     int
+	fresh     []bool
+	queue     []protocol.Report
+	seq       int64
+	connected bool
+
+	// Knobs, turned by tune.
+	refuse    error         // what Start answers
+	lost      bool          // orders to start are taken and forgotten
+	stubborn  bool          // a stop never ends
+	pull      time.Duration // how long the image takes
+	warm      time.Duration // how long the game takes to answer
+	pullFault *protocol.Fault
+}
+
+func (a *agent) connect() {
+	a.w.session(a.id, a.boot, true)
+	a.mu.Lock()
+	a.connected = true
+	var inv []protocol.Observed
+	for _, o := range a.servers {
+		inv = append(inv, *o)
+	}
+	a.mu.Unlock()
+	a.flush()
+	a.w.must(a.w.db.Update(a.w.t.Context(), func(tx store.Tx) error { return fleet.Inventory(tx, a.w.log, a.id, inv, time.Now()) }))
+	a.w.lc.Kick()
+}
+
+func (a *agent) disconnect() {
+	a.mu.Lock()
+	a.connected = false
+	a.mu.Unlock()
+	a.w.session(a.id, a.boot, false)
+}
+
+func (w *world) session(node, boot string, open bool) {
+	w.must(w.db.Update(w.t.Context(), func(tx store.Tx) error {
+		n, err := fleet.Nodes.Get(tx, node)
+		if err != nil {
+			return err
+		}
+		n.LastSeen, n.Session, n.Facts.Boot = time.Now(), nil, boot
+		if open {
+			n.Session = &fleet.Session{ID: "s", Since: time.Now()}
+			n.LastSeen = time.Now().Add(1000 * time.Hour) // the tunnel refreshes it; these tests do not
+		}
+		return fleet.Nodes.Put(tx, n)
+	}))
+}
+
+// reboot ends all containers; the agent comes back with a new boot id and starts nothing by itself.
+func (a *agent) reboot() {
+	a.disconnect()
+	a.mu.Lock()
+	a.boot += "+"
+	for _, o := range a.servers {
+		if fleet.Active(*o) {
+			o.State, o.Since, o.Container, o.Retry = protocol.StateCrashed, time.Now(), "", time.Time{}
+			o.Exit = &protocol.Exit{Code: 255, At: time.Now()}
+		}
+	}
+	a.mu.Unlock()
+	a.connect()
+}
+
+// set changes what is seen of a server and reports it.
+func (a *agent) set(id string, change func(o *protocol.Observed)) {
+	a.mu.Lock()
+	o := a.servers[id]
+	if o == nil {
+		a.mu.Unlock()
+		return
+	}
+	change(o)
+	o.Since = time.Now()
+	a.report(protocol.Fact{Observed: new(*o)})
+	a.mu.Unlock()
+	a.flush()
+}
+
+func (a *agent) report(f protocol.Fact) {
+	a.seq++
+	a.queue = append(a.queue, protocol.Report{Boot: a.boot, Run: "r", Seq: a.seq, At: time.Now(), Fact: f})
+}
+
+// flush hands over what is queued while connected, one transaction for the batch.
+func (a *agent) flush() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.connected || len(a.queue) == 0 || a.w.db == nil {
+		return
+	}
+	batch := a.queue
+	err := a.w.db.Update(context.Background(), func(tx store.Tx) error {
+		for _, r := range batch {
+			if err := fleet.Fact(tx, a.w.log, a.id, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		a.w.t.Errorf("intake: %v", err)
+		return
+	}
+	a.queue = nil
+	a.w.lc.Kick()
+}
+
+func (a *agent) Start(_ context.Context, req protocol.StartRequest) (protocol.StartReply, error) {
+	a.mu.Lock()
+	a.starts++
+	a.fresh = append(a.fresh, req.Fresh)
+	if a.refuse != nil || a.lost {
+		defer a.mu.Unlock()
+		return protocol.StartReply{}, a.refuse
+	}
+	if req.Grant.Boot != a.boot {
+		defer a.mu.Unlock()
+		return protocol.StartReply{}, protocol.Faultf(protocol.Stale, "", "the grant is for another boot")
+	}
+	o := a.servers[req.Spec.Server]
+	if o != nil && o.Epoch > req.Grant.Epoch {
+		defer a.mu.Unlock()
+		return protocol.StartReply{}, protocol.Faultf(protocol.Stale, "", "old epoch")
+	}
+	if o != nil && fleet.Active(*o) {
+		defer a.mu.Unlock()
+		if o.State == protocol.StateStopping {
+			return protocol.StartReply{}, protocol.Faultf(protocol.Conflict, "", "a stop is under way")
+		}
+		return protocol.StartReply{Observed: *o}, nil
+	}
+	a.runs++
+	run := fmt.Sprintf("c%d", a.runs)
+	o = &protocol.Observed{Server: req.Spec.Server, Epoch: req.Grant.Epoch, Revision: req.Spec.Revision, State: protocol.StatePulling, Since: time.Now()}
+	a.servers[o.Server] = o
+	a.report(protocol.Fact{Observed: new(*o)})
+	reply := *o
+	a.mu.Unlock()
+	a.flush()
+	go a.bringUp(o, run)
+	return protocol.StartReply{Observed: reply}, nil
+}
+
+// tune turns knobs while the agent runs.
+func (a *agent) tune(change func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change()
+}
+
+// pass lets time pass; it tells whether the test still runs.
+func (a *agent) pass(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-a.w.t.Context().Done():
+		return false
+	}
+}
+
+func (a *agent) bringUp(o *protocol.Observed, run string) {
+	a.mu.Lock()
+	pull, warm, wrong := a.pull, a.warm, a.pullFault
+	a.mu.Unlock()
+	if !a.pass(pull) {
+		return
+	}
+	if wrong != nil {
+		a.move(o, protocol.StatePulling, func(o *protocol.Observed) { o.State, o.Problem = protocol.StateFailed, wrong })
+		return
+	}
+	a.move(o, protocol.StatePulling, func(o *protocol.Observed) { o.State, o.Container, o.Started = protocol.StateStarting, run, time.Now() })
+	if !a.pass(warm) {
+		return
+	}
+	a.move(o, protocol.StateStarting, func(o *protocol.Observed) { o.State, o.Ready = protocol.StateRunning, time.Now() })
+}
+
+// move changes o if it is still the same run and in the state from.
+func (a *agent) move(o *protocol.Observed, from protocol.State, change func(o *protocol.Observed)) {
+	a.mu.Lock()
+	same := a.servers[o.Server] == o && o.State == from
+	a.mu.Unlock()
+	if same {
+		a.set(o.Server, change)
+	}
+}
+
+func (a *agent) Stop(_ context.Context, req protocol.StopRequest) (protocol.StopReply, error) {
+	a.mu.Lock()
+	a.stops++
+	o := a.servers[req.Server]
+	if o == nil {
+		defer a.mu.Unlock()
+		return protocol.StopReply{Observed: protocol.Observed{Server: req.Server, Epoch: req.Epoch, State: protocol.StateAbsent, Since: time.Now()}}, nil
+	}
+	if !fleet.Active(*o) || o.State == protocol.StateStopping {
+		defer a.mu.Unlock()
+		return protocol.StopReply{Observed: *o}, nil
+	}
+	o.State, o.Since, o.Retry = protocol.StateStopping, time.Now(), time.Time{}
+	a.report(protocol.Fact{Observed: new(*o)})
+	reply, stubborn := *o, a.stubborn
+	a.mu.Unlock()
+	a.flush()
+	if !stubborn {
+		go func() {
+			if a.pass(5 * time.Second) {
+				a.move(o, protocol.StateStopping, a.ended)
+			}
+		}()
+	}
+	return protocol.StopReply{Observed: reply}, nil
+}
+
+func (a *agent) ended(o *protocol.Observed) {
+	o.State, o.Container, o.Exit, o.Retry = protocol.StateStopped, "", &protocol.Exit{Asked: true, At: time.Now()}, time.Time{}
+}
+
+func (a *agent) Kill(_ context.Context, req protocol.KillRequest) (protocol.KillReply, error) {
+	a.mu.Lock()
+	a.kills++
+	_, here := a.servers[req.Server]
+	a.mu.Unlock()
+	if here {
+		a.set(req.Server, a.ended)
+	}
+	return protocol.KillReply{}, nil
+}
+
+func (a *agent) Remove(_ context.Context, req protocol.RemoveRequest) (protocol.RemoveReply, error) {
+	a.mu.Lock()
+	delete(a.servers, req.Server)
+	a.report(protocol.Fact{Removed: &protocol.RemovedFact{Server: req.Server, Epoch: req.Epoch}})
+	a.mu.Unlock()
+	a.flush()
+	return protocol.RemoveReply{}, nil
+}
+
+func (a *agent) Inventory(context.Context, protocol.InventoryRequest) (protocol.Inventory, error) {
+	return protocol.Inventory{}, nil
+}
+
+// up counts the containers that are up.
+func (a *agent) up() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for _, o := range a.servers {
+		if fleet.Container(*o) {
+			n++
+		}
+	}
+	return n
+}
