@@ -3,11 +3,7 @@
 // *protocol.Fault, so protocol.CodeOf and protocol.AsFault understand it, and a Fault from an agent has a kind here.
 package fault
 
-import (
-	"errors"
-
-	"github.com/payperplay/payperplay/protocol"
-)
+import "github.com/payperplay/payperplay/protocol"
 
 // Kind is the wire's code: one list of words for both sides (protocol/fault.go says what each means).
 type Kind = protocol.Code
@@ -95,7 +91,7 @@ func Message(err error) string {
 
 // Next is the next step for the person who reads the error, "" if there is none.
 func Next(err error) string {
-	if f := (*protocol.Fault)(nil); errors.As(err, &f) {
+	if f := ToProtocol(err); f != nil && f.Code != Internal {
 		return f.Next
 	}
 	return ""
