@@ -48,9 +48,10 @@ func Check(s protocol.Spec) error {
 	bad := func(format string, args ...any) error {
 		return protocol.Faultf(protocol.Invalid, "correct the server's settings or its template", format, args...)
 	}
+	if err := CheckID(s.Server); err != nil {
+		return err
+	}
 	switch {
-	case !serverID.MatchString(s.Server):
-		return bad("%q is not a server id", s.Server)
 	case s.Image == "" || strings.ContainsAny(s.Image, " \x00\n"):
 		return bad("%q is not an image", s.Image)
 	case !path.IsAbs(s.DataDir) || path.Clean(s.DataDir) != s.DataDir || strings.ContainsAny(s.DataDir, ":\x00\n") || !mountable(s.DataDir):
@@ -70,6 +71,14 @@ func Check(s protocol.Spec) error {
 		if !envName.MatchString(name) || strings.ContainsRune(value, 0) {
 			return bad("%q is not the name of an environment variable, or its value holds a NUL", name)
 		}
+	}
+	return nil
+}
+
+// CheckID tells whether a text can be a server's id.
+func CheckID(id string) error {
+	if !serverID.MatchString(id) {
+		return protocol.Faultf(protocol.Invalid, "", "%.70q is not a server id", id)
 	}
 	return nil
 }

@@ -61,6 +61,7 @@ type Server struct {
 	GaveUp   bool                  `json:"gave_up"` // waits for a new order
 	Ends     []time.Time           `json:"ends"`    // unasked ends within the restart window
 	Attempt  int64                 `json:"attempt"` // counts starts, for the container's name
+	Closed   int64                 `json:"closed"`  // the newest attempt whose end has been noted
 	Stop     *StopOrder            `json:"stop,omitempty"`
 	Volume   protocol.VolumeOnGone `json:"volume,omitempty"` // for WantGone
 	Observed protocol.Observed     `json:"observed"`

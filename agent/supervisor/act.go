@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"github.com/payperplay/payperplay/agent/docker"
 	"time"
 
 	"github.com/payperplay/payperplay/agent/state"
@@ -49,13 +50,18 @@ func (r *runner) act(ctx context.Context, a action, v view) (time.Duration, erro
 // adopt takes a running container that the row does not (rightly) know: the agent died after its start, or was away, or lost its journal.
 func (r *runner) adopt(ctx context.Context, v view) error {
 	r.log.Info("running container adopted", "container", v.C.ID[:12], "epoch", v.C.Epoch)
-	if err := r.attach(ctx, *v.C); err != nil {
-		return err
-	}
-	return r.observe(ctx, func(row *state.Server) {
+	err := r.observe(ctx, func(row *state.Server) {
 		row.Attempt, row.GaveUp = max(row.Attempt, v.C.Attempt), false
+		row.Closed = min(row.Closed, v.C.Attempt-1)
+		if row.Spec.Image == "" && docker.Check(v.C.Spec) == nil && v.C.Spec.Server == r.id {
+			row.Spec = v.C.Spec // only the container remembers
+		}
 		row.Observed = r.starting(*v.C, *row)
 	})
+	if err != nil {
+		return err
+	}
+	return r.attach(ctx, *v.C)
 }
 
 // probe asks the game for its server-list status.

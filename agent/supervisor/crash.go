@@ -36,6 +36,7 @@ func (r *runner) ended(ctx context.Context, v view) error {
 		if v.C != nil {
 			o.Container = v.C.ID
 		}
+		closed(row, v)
 		row.Ends = within(append(row.Ends, now), seconds(row.Spec.Restart.WindowSeconds, defaultWindow), now)
 		o.Restarts = len(row.Ends)
 		delay, again := retry(row.Spec.Restart, len(row.Ends), rand.Float64())
@@ -57,6 +58,14 @@ func (r *runner) ended(ctx context.Context, v view) error {
 		r.s.o.Console.System(r.id, fmt.Sprintf("ended unasked: %s; %s", cause(exit), after))
 	}
 	return err
+}
+
+// closed marks the newest run as accounted for.
+func closed(row *state.Server, v view) {
+	row.Closed = max(row.Closed, v.Row.Attempt)
+	if v.C != nil {
+		row.Closed = max(row.Closed, v.C.Attempt)
+	}
 }
 
 func cause(e protocol.Exit) string {

@@ -112,18 +112,12 @@ func down(v view, now time.Time) action {
 	}
 }
 
-// unaccounted: a container ended and the row does not say so yet.
+// unaccounted: a run ended and the row does not say so yet.
 func unaccounted(v view) bool {
-	o := v.Row.Observed
-	lived := o.State == protocol.StateRunning || o.State == protocol.StateStopping || o.State == protocol.StateStarting && o.Container != ""
-	if v.C == nil || v.C.Status == "created" {
-		return lived && o.Container != "" && (v.C == nil || v.C.ID == o.Container)
+	if v.C == nil || v.C.Status == "created" { // it vanished, if it ever ran
+		return v.Row.Observed.Container != "" && v.Row.Attempt > v.Row.Closed
 	}
-	if o.Container == v.C.ID {
-		return lived
-	}
-	// A container the row has not heard of: the agent died between its start and the note of it.
-	return v.C.Attempt == v.Row.Attempt && v.C.Epoch == v.Row.Grant.Epoch && busy(o.State)
+	return v.C.Attempt > v.Row.Closed
 }
 
 // settled: nothing runs, and nothing shall.

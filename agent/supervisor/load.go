@@ -64,9 +64,10 @@ func (s *Supervisor) readopt(ctx context.Context, r *runner) {
 	}
 }
 
-// lost is the row of a server that only its volume tells of. It has no spec, so it can only be inventoried, removed or started anew.
+// lost is the row of a server of which the journal knows nothing. Without a grant of this boot it is never started by the agent itself;
+// what runs of it is adopted, and otherwise it is only inventoried, removed or started anew.
 func lost(id string, epoch int64) state.Server {
-	return state.Server{Spec: protocol.Spec{Server: id}, Grant: protocol.Grant{Server: id, Epoch: epoch}, Want: state.WantStop,
+	return state.Server{Spec: protocol.Spec{Server: id}, Grant: protocol.Grant{Server: id, Epoch: epoch}, Want: state.WantRun,
 		Observed: protocol.Observed{Server: id, Epoch: epoch, State: protocol.StateAbsent, Since: time.Now().UTC()}}
 }
 
@@ -79,18 +80,21 @@ func (s *Supervisor) orphans(ctx context.Context) {
 		return
 	}
 	for _, c := range containers {
-		r := s.find(c.Server)
-		if r != nil && (r.observed().State != protocol.StateAbsent || r.want() != state.WantStop || !c.Running) {
-			continue
-		}
-		if !c.Running {
-			s.log.Info("container of an unknown server removed", "server", c.Server, "container", c.ID[:12])
+		switch {
+		case s.find(c.Server) != nil:
+		case c.Running && docker.Check(c.Spec) == nil && c.Spec.Server == c.Server:
+			s.log.Warn("running game without a row adopted", "server", c.Server, "epoch", c.Epoch)
+			if _, err := s.add(lost(c.Server, c.Epoch)); err != nil {
+				return
+			}
+		case c.Running:
+			s.log.Warn("a running container has no usable spec and is left alone", "server", c.Server, "container", c.ID)
+		default:
+			s.log.Info("container of an unknown server removed", "server", c.Server, "container", c.ID)
 			if err := s.o.Engine.Remove(ctx, c.ID); err != nil {
 				s.log.Warn("an orphan container stays", "err", err)
 			}
-			continue
 		}
-		s.adoptOrphan(ctx, c)
 	}
 	bridges, err := s.o.Engine.Networks(ctx)
 	if err != nil {
@@ -102,35 +106,5 @@ func (s *Supervisor) orphans(ctx context.Context) {
 				s.log.Warn("an orphan bridge stays", "server", server, "err", err)
 			}
 		}
-	}
-}
-
-// adoptOrphan makes a row from the labels of a running container. Without a grant it is never started again by the agent itself.
-func (s *Supervisor) adoptOrphan(ctx context.Context, c docker.Container) {
-	row := lost(c.Server, c.Epoch)
-	row.Spec = c.Spec
-	if docker.Check(c.Spec) != nil || c.Spec.Server != c.Server {
-		s.log.Warn("a running container has no usable spec and is left alone", "server", c.Server, "container", c.ID[:12])
-		return
-	}
-	s.log.Warn("running game without a row adopted", "server", c.Server, "epoch", c.Epoch)
-	row.Want, row.Observed.State = state.WantRun, protocol.StateStarting
-	if r := s.find(c.Server); r != nil {
-		_, err := r.order(ctx, func(have *state.Server) error {
-			have.Spec, have.Want, have.Observed = row.Spec, row.Want, row.Observed
-			have.Grant.Epoch = max(have.Grant.Epoch, c.Epoch)
-			return nil
-		})
-		if err != nil {
-			s.log.Warn("adoption failed", "server", c.Server, "err", err)
-		}
-		return
-	}
-	if err := s.o.Journal.Save(ctx, row); err != nil {
-		s.log.Warn("adoption failed", "server", c.Server, "err", err)
-		return
-	}
-	if _, err := s.add(row); err != nil {
-		s.log.Warn("adoption failed", "server", c.Server, "err", err)
 	}
 }

@@ -34,8 +34,7 @@ func (s *Supervisor) Start(ctx context.Context, req protocol.StartRequest) (prot
 	if err := s.acceptable(ctx, req); err != nil {
 		return protocol.StartReply{}, err
 	}
-	r, err := s.add(state.Server{Spec: req.Spec, Grant: protocol.Grant{Server: req.Spec.Server}, Want: state.WantStop,
-		Observed: protocol.Observed{Server: req.Spec.Server, State: protocol.StateAbsent}})
+	r, err := s.add(lost(req.Spec.Server, 0))
 	if err != nil {
 		return protocol.StartReply{}, err
 	}
@@ -182,15 +181,13 @@ func (s *Supervisor) Remove(ctx context.Context, req protocol.RemoveRequest) (pr
 	if err := s.loaded(ctx); err != nil {
 		return protocol.RemoveReply{}, err
 	}
-	probe := protocol.Spec{Server: req.Server}
-	if err := docker.Check(probe); err != nil && strings.Contains(err.Error(), "server id") {
+	if err := docker.CheckID(req.Server); err != nil {
 		return protocol.RemoveReply{}, err
 	}
 	if req.Volume != protocol.VolumeDelete && req.Volume != protocol.VolumeQuarantine {
 		return protocol.RemoveReply{}, protocol.Faultf(protocol.Invalid, "say delete or quarantine", "%q is nothing to do with a volume", req.Volume)
 	}
-	r, err := s.add(state.Server{Spec: probe, Grant: protocol.Grant{Server: req.Server, Epoch: req.Epoch}, Want: state.WantStop,
-		Observed: protocol.Observed{Server: req.Server, Epoch: req.Epoch, State: protocol.StateAbsent}})
+	r, err := s.add(lost(req.Server, req.Epoch))
 	if err != nil {
 		return protocol.RemoveReply{}, err
 	}

@@ -120,10 +120,16 @@ func (r *runner) settle(ctx context.Context, v view) error {
 		e := r.exit(ctx, v, true)
 		exit = &e
 	}
+	if v.C != nil && v.C.Status == "created" {
+		if err := r.s.o.Engine.Remove(ctx, v.C.ID); err != nil {
+			return err
+		}
+	}
 	r.leave(ctx)
 	again := false
 	err := r.observe(ctx, func(row *state.Server) {
 		o, order := &row.Observed, row.Stop
+		closed(row, v)
 		if exit != nil {
 			o.Exit = exit
 		}
