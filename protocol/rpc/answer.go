@@ -41,7 +41,7 @@ func (c *served) end(k kind) error {
 }
 
 // refuse ends a call with a fault; ok tells whether it was sent.
-func (c *served) refuse(err error) (ok bool) {
+func (c *served) refuse(k kind, err error) (ok bool) {
 	if errors.Is(err, failpoint.ErrInjected) || c.gone.Load() {
 		c.lost = true
 		return false
@@ -53,7 +53,7 @@ func (c *served) refuse(err error) (ok bool) {
 	if err := c.msg.encode(f); err != nil {
 		return false
 	}
-	return c.finish(kindFault, serveIdle) == nil
+	return c.finish(k, serveIdle) == nil
 }
 
 func (c *served) finish(k kind, within time.Duration) error {

@@ -28,7 +28,8 @@ type call struct {
 	name    string
 	shape   protocol.Shape
 	stream  *clientStream
-	until   time.Time // zero = as long as the session lives (streams only)
+	sent    <-chan struct{} // closed when a request that is written aside is out
+	until   time.Time       // zero = as long as the session lives (streams only)
 }
 
 // run makes the call and hands the answer's body to done; the body is valid only inside it.
@@ -85,19 +86,19 @@ func (c *call) exchange(ctx context.Context, now time.Time, m *message, req any)
 	if err == nil {
 		body, err = m.readBody(c.stream.br, h.body)
 	}
-	untouched := stop()
+	untouched := stop() && c.allSent()
 	if err != nil {
 		return false, c.failed(ctx, eofInside(err))
 	}
-	if h.kind == kindFault {
-		return untouched, remoteFault(body)
+	if h.kind != kindReply {
+		return untouched && h.kind == kindFault, remoteFault(body)
 	}
 	return untouched, nil
 }
 
 func (c *call) checkReply(h header) error {
 	switch {
-	case h.kind != kindReply && h.kind != kindFault:
+	case h.kind != kindReply && h.kind != kindFault && h.kind != kindBreak:
 		return errFrame
 	case h.body > c.session.opts.MaxMessage:
 		return errTooLarge
@@ -133,30 +134,44 @@ func (c *call) begin(ctx context.Context, now time.Time, m *message, req any) (s
 	if ctx.Done() != nil {
 		stop = context.AfterFunc(ctx, func() { _ = cs.SetDeadline(past) })
 	}
-	if err := c.send(ctx, m.frame(&h)); err != nil {
+	if err := c.send(m.frame(&h)); err != nil {
 		stop()
 		return nil, c.failed(ctx, err)
 	}
 	return stop, nil
 }
 
-// send writes the frame. yamux waits for its turn without regard to the stream's deadline; when the line is busy now, the wait is done aside.
-func (c *call) send(ctx context.Context, frame []byte) error {
+// send writes the frame. yamux waits for a turn on the line without regard to the stream's deadline, and for a window that a refusing peer will not open:
+// when the line is busy now, or the frame larger than the window, the write goes on aside while the answer, or the deadline, is waited for.
+func (c *call) send(frame []byte) error {
 	s := c.session
 	since := s.conn.writing.Load()
-	if since == 0 || s.opts.Watch.now()-since < int64(20*time.Millisecond) {
+	busy := since != 0 && s.opts.Watch.now()-since > int64(20*time.Millisecond)
+	if !busy && len(frame) <= WindowControl {
 		return writeAll(c.stream.Stream, frame)
 	}
 	own := append([]byte(nil), frame...)
-	st, ch := c.stream.Stream, make(chan error, 1)
-	go func() { ch <- writeAll(st, own) }()
+	st, sent := c.stream.Stream, make(chan struct{})
+	c.sent = sent
+	go func() {
+		defer close(sent)
+		if err := writeAll(st, own); errors.Is(err, yamux.ErrConnectionWriteTimeout) {
+			s.cut(ErrStalled)
+		}
+	}()
+	return nil
+}
+
+// allSent tells whether nothing of the request is still being written.
+func (c *call) allSent() bool {
+	if c.sent == nil {
+		return true
+	}
 	select {
-	case err := <-ch:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.done:
-		return s.endErr
+	case <-c.sent:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	kindItem  kind = 4 // one value of a stream
 	kindPiece kind = 5 // raw bytes
 	kindEnd   kind = 6 // ends a stream or raw call well
+	kindBreak kind = 7 // as kindFault, and the stream ends with it: the request was not read
 )
 
 // header is what stands before a body: kind, length of what follows before the body (one byte), fields as varints.
@@ -77,7 +78,7 @@ func readHeader(r *bufio.Reader) (header, error) {
 // parseHeader reads the header that fills raw, whose second byte has been obeyed already.
 func parseHeader(raw []byte) (header, error) {
 	h := header{kind: kind(raw[0])}
-	if h.kind < kindCall || h.kind > kindEnd {
+	if h.kind < kindCall || h.kind > kindBreak {
 		return h, fmt.Errorf("%w: kind %d", errFrame, raw[0])
 	}
 	p := fields{rest: raw[2:]}

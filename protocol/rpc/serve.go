@@ -57,7 +57,7 @@ func (s *Session) serveStream(ctx context.Context, st *yamux.Stream, mux *Mux) {
 		c := served{session: s, st: st, br: br, h: h, msg: getMessage()}
 		inStep := c.serve(ctx, mux)
 		putMessage(c.msg)
-		if !inStep || s.draining.Load() {
+		if !inStep { // while draining, what comes on kept streams is refused call by call
 			return
 		}
 	}
@@ -90,7 +90,7 @@ func (c *served) serve(ctx context.Context, mux *Mux) (inStep bool) {
 		return false
 	}
 	if err != nil && !c.ended {
-		inStep = c.refuse(err) && r != nil && r.row.Shape == protocol.Unary
+		inStep = c.refuse(kindFault, err) && r != nil && r.row.Shape == protocol.Unary
 	} else {
 		inStep = c.ended && r.row.Shape == protocol.Unary
 	}
@@ -121,7 +121,7 @@ func (c *served) prepare(r *route) error {
 
 // abandon answers without having read the request; the stream is out of step then.
 func (c *served) abandon(f *protocol.Fault) error {
-	c.refuse(f)
+	c.refuse(kindBreak, f)
 	c.lost = true
 	return f
 }

@@ -110,7 +110,7 @@ func (c *call) next(ctx context.Context, m *message, each func(header, *message)
 	switch {
 	case h.kind == kindEnd:
 		return true, nil
-	case h.kind == kindFault:
+	case h.kind == kindFault, h.kind == kindBreak:
 		body, err := m.readBody(c.stream.br, h.body)
 		if err != nil {
 			return false, err

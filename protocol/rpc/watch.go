@@ -16,7 +16,7 @@ type Watch struct {
 
 	mu       sync.Mutex
 	sessions []*Session
-	running  bool
+	stop     chan struct{} // closed when the last session left; nil = not running
 }
 
 // NewWatch makes a watch that looks every so often; 0 = 500 ms.
@@ -27,8 +27,8 @@ func NewWatch(every time.Duration) *Watch {
 	return &Watch{every: every, epoch: time.Now()}
 }
 
-// now is the watch's monotonic clock, in ns.
-func (w *Watch) now() int64 { return int64(time.Since(w.epoch)) }
+// now is the watch's monotonic clock, in ns, never 0.
+func (w *Watch) now() int64 { return int64(time.Since(w.epoch)) + 1 }
 
 func (w *Watch) add(s *Session) {
 	now := w.now()
@@ -44,9 +44,9 @@ func (w *Watch) add(s *Session) {
 	}
 	s.slot = len(w.sessions)
 	w.sessions = append(w.sessions, s)
-	if !w.running {
-		w.running = true
-		go w.run()
+	if w.stop == nil {
+		w.stop = make(chan struct{})
+		go w.run(w.stop)
 	}
 }
 
@@ -62,14 +62,23 @@ func (w *Watch) remove(s *Session) {
 	w.sessions[last] = nil
 	w.sessions = w.sessions[:last]
 	s.slot = -1
+	if last == 0 {
+		close(w.stop)
+		w.stop = nil
+	}
 }
 
-func (w *Watch) run() {
+func (w *Watch) run(stop <-chan struct{}) {
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
 	last, grace := w.now(), int64(0)
 	var batch []*Session
-	for range tick.C {
+	for {
+		select {
+		case <-tick.C:
+		case <-stop:
+			return
+		}
 		now := w.now()
 		// After a pause of this very process (stopped, starved) bytes wait in the sockets: let them be read before anyone is called dead.
 		if gap := now - last; gap > int64(4*w.every) {
@@ -78,11 +87,6 @@ func (w *Watch) run() {
 		}
 		last = now
 		w.mu.Lock()
-		if len(w.sessions) == 0 {
-			w.running = false
-			w.mu.Unlock()
-			return
-		}
 		batch = append(batch[:0], w.sessions...)
 		w.mu.Unlock()
 		for _, s := range batch {
