@@ -1,15 +1,25 @@
 'use strict'
 // Saving of the world: off and on for snapshots, flush to the disk, and nothing lost at the end.
 
+const log = require('./log')
+
 class Storage {
   constructor (serv) {
     this.serv = serv
     this.off = false
     this.latePlayers = new Set() // players to save once saving is on again
     this.chain = Promise.resolve()
+    this.complained = 0
     const world = serv.overworld
     // The library clears its queue after writing, which forgets chunks that changed meanwhile; this takes the queue first.
-    world.saveNow = () => (this.off ? Promise.resolve() : this.writeChunks())
+    world.saveNow = () => (this.off ? Promise.resolve() : this.writeChunks().catch(err => this.complain(err)))
+  }
+
+  // complain says once a minute that saving fails: it is tried each second, and a full disk stays full.
+  complain (err) {
+    if (Date.now() - this.complained < 60000) return
+    this.complained = Date.now()
+    log.error('Unable to save the game (is there enough disk space?): ' + err.message)
   }
 
   // One after the other: region files do not like two writers.
@@ -46,16 +56,22 @@ class Storage {
   }
 
   async flush () {
-    const players = new Set([...this.latePlayers, ...this.serv.players])
-    this.latePlayers.clear()
-    for (const player of players) if (player.saveNow) await player.saveNow()
+    for (const player of this.serv.players) this.latePlayers.add(player)
+    await this.savePlayers()
     await this.writeChunks()
     for (const region of Object.values(this.serv.overworld.storageProvider.regions)) await region.file?.sync()
+  }
+
+  async savePlayers () {
+    const players = [...this.latePlayers]
+    this.latePlayers.clear()
+    for (const player of players) await player.saveNow?.()
   }
 
   async setOff (off) {
     this.off = off
     await this.chain.catch(() => {})
+    if (!off) await this.savePlayers()
   }
 }
 
