@@ -32,6 +32,8 @@ type cli struct {
 // usageError is a command line that can never work; the exit code is 2.
 type usageError struct{ error }
 
+func (u usageError) Unwrap() error { return u.error }
+
 func usagef(next, format string, args ...any) error {
 	return usageError{protocol.Faultf(protocol.Invalid, next, format, args...)}
 }
