@@ -1,0 +1,164 @@
+package host
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/payperplay/payperplay/protocol"
+)
+
+// Describe completes what the flags say with what the machine says.
+func Describe(f protocol.NodeFacts, data, bridges string) protocol.NodeFacts {
+	f.Hostname, _ = os.Hostname()
+	f.MachineID = firstLine("/sys/class/dmi/id/product_serial", "/sys/class/dmi/id/product_uuid", "/etc/machine-id")
+	f.Arch, f.Protocol, f.CPUs = runtime.GOARCH, protocol.Version, runtime.NumCPU()
+	f.OS = osName()
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		f.Kernel = unix.ByteSliceToString(u.Release[:])
+	}
+	f.Addresses = addresses(bridges)
+	total := memory()["MemTotal"]
+	if f.MemoryBytes <= 0 || total > 0 && f.MemoryBytes > total {
+		f.MemoryBytes = total
+	}
+	var fs unix.Statfs_t
+	if unix.Statfs(data, &fs) == nil {
+		f.DiskBytes = int64(fs.Blocks) * fs.Bsize
+	}
+	return f
+}
+
+// firstLine reads the first of the files that says something.
+func firstLine(files ...string) string {
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		line, _, _ := strings.Cut(string(text), "\n")
+		if line = strings.TrimSpace(line); err == nil && line != "" && !strings.EqualFold(line, "none") && !strings.HasPrefix(line, "Not ") {
+			return line
+		}
+	}
+	return ""
+}
+
+func osName() string {
+	text, _ := os.ReadFile("/etc/os-release")
+	for line := range strings.Lines(string(text)) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME="); ok {
+			return strings.Trim(v, `"`)
+		}
+	}
+	return runtime.GOOS
+}
+
+// memory reads /proc/meminfo in bytes.
+func memory() map[string]int64 {
+	text, _ := os.ReadFile("/proc/meminfo")
+	out := map[string]int64{}
+	for line := range strings.Lines(string(text)) {
+		name, rest, _ := strings.Cut(line, ":")
+		if name == "MemTotal" || name == "MemAvailable" {
+			out[name] = number(strings.TrimSuffix(strings.TrimSpace(rest), " kB")) << 10
+		}
+	}
+	return out
+}
+
+// addresses lists the machine's own addresses, those that the world reaches first.
+func addresses(bridges string) []string {
+	links, err := net.Interfaces()
+	if err != nil {
+		return nil
+	}
+	var found []netip.Addr
+	for _, l := range links {
+		if l.Flags&net.FlagUp == 0 || l.Flags&net.FlagLoopback != 0 || virtual(l.Name, bridges) {
+			continue
+		}
+		addrs, _ := l.Addrs()
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+				found = append(found, p.Addr())
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b netip.Addr) int { return cmp.Compare(rank(a), rank(b)) })
+	out := []string{}
+	for _, a := range found {
+		out = append(out, a.String())
+	}
+	return out
+}
+
+func virtual(name, bridges string) bool {
+	for _, p := range []string{"docker", "br-", "veth", "virbr", "pb"} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return bridges != "" && strings.HasPrefix(name, bridges)
+}
+
+// rank: public IPv4, private IPv4, public IPv6, private IPv6.
+func rank(a netip.Addr) int {
+	n := 0
+	if a.IsPrivate() {
+		n++
+	}
+	if a.Is6() {
+		n += 2
+	}
+	return n
+}
+
+type route struct {
+	device string
+	to     netip.Prefix
+}
+
+// readRoutes reads the kernel's IPv4 table: device, destination and mask as little-endian hex.
+func readRoutes(file string) ([]route, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var out []route
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		f := strings.Fields(lines.Text())
+		if len(f) < 8 {
+			continue
+		}
+		to, ok1 := littleEndian(f[1])
+		mask, ok2 := littleEndian(f[7])
+		if !ok1 || !ok2 || mask == 0 {
+			continue
+		}
+		ones := 0
+		for m := mask; m&(1<<31) != 0; m <<= 1 {
+			ones++
+		}
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], to)
+		out = append(out, route{device: f[0], to: netip.PrefixFrom(netip.AddrFrom4(b), ones)})
+	}
+	return out, nil
+}
+
+func littleEndian(text string) (uint32, bool) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != 4 {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint32(b), true
+}
