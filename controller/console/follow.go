@@ -30,7 +30,7 @@ func (c *Console) FollowAs(ctx context.Context, actor, server string, after int6
 	if _, err := c.o.Where(ctx, server); err != nil {
 		return err
 	}
-	h, err := c.join(actor, server)
+	h, err := c.join(ctx, actor, server)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (c *Console) FollowAs(ctx context.Context, actor, server string, after int6
 	return v.run(ctx)
 }
 
-func (c *Console) join(actor, server string) (*hub, error) {
+func (c *Console) join(ctx context.Context, actor, server string) (*hub, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -50,7 +50,7 @@ func (c *Console) join(actor, server string) (*hub, error) {
 	}
 	h := c.hubs[server]
 	if h == nil {
-		h = c.newHub(server)
+		h = c.newHub(ctx, server)
 		c.hubs[server] = h
 		c.hubsWG.Go(h.run)
 	}
@@ -192,9 +192,14 @@ func (v *viewer) look() view {
 // enter finds the viewer's place in the ring. It is false when there is none: then n says what to do.
 func (v *viewer) enter(n *view) bool {
 	h := v.h
-	if h.away != "" && v.told != h.away {
+	if v.told != h.away {
 		v.told = h.away
-		n.batch = protocol.LineBatch{Lines: []protocol.Line{{Seq: max(v.cursor, 0), Time: time.Now().UTC(), Text: h.away + "; this goes on when it is back", Kind: protocol.LineSystem}}, Head: max(h.head, 0)}
+		text := back
+		if h.away != "" {
+			text = h.away + waiting
+		}
+		l := protocol.Line{Seq: max(v.cursor, 0), Time: time.Now().UTC(), Text: text, Kind: protocol.LineSystem}
+		n.batch = protocol.LineBatch{Lines: []protocol.Line{l}, Head: max(h.head, l.Seq)}
 		return false
 	}
 	if h.head < 0 {
@@ -204,7 +209,7 @@ func (v *viewer) enter(n *view) bool {
 		v.cursor = max(0, h.head+v.cursor)
 	}
 	pos, ok := h.ring.find(v.cursor)
-	if ok || v.cursor == h.last {
+	if v.cursor <= h.head && ok || v.cursor == h.last {
 		v.pos = pos
 		return true
 	}

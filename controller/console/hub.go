@@ -44,9 +44,10 @@ type hub struct {
 	idle    *time.Timer
 }
 
-func (c *Console) newHub(server string) *hub {
+// newHub makes a hub that outlives the viewer it is made for: it ends when the last one has left.
+func (c *Console) newHub(ctx context.Context, server string) *hub {
 	h := &hub{c: c, server: server, kicked: make(chan struct{}, 1), head: -1, wake: make(chan struct{})}
-	h.ctx, h.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // a hub outlives the viewer that made it; it ends when the last one left
+	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	h.idle = time.AfterFunc(idleClose, func() { c.retire(h) })
 	h.idle.Stop()
 	return h
@@ -164,7 +165,7 @@ func (h *hub) lost(err error) {
 	h.c.log.Debug("console stream lost", "server", h.server, "err", err)
 	h.change(func() {
 		h.away = why
-		h.ring.add(h.notice(why+"; this goes on when it is back"), true)
+		h.ring.add(h.notice(why+waiting), true)
 	})
 }
 
@@ -172,6 +173,12 @@ func (h *hub) lost(err error) {
 func (h *hub) notice(text string) protocol.Line {
 	return protocol.Line{Seq: h.last, Time: time.Now().UTC(), Text: text, Kind: protocol.LineSystem}
 }
+
+// What viewers are told about the stream.
+const (
+	waiting = "; this goes on when it is back"
+	back    = "connected again"
+)
 
 var (
 	errNoNode = errors.New("no node")
@@ -262,17 +269,17 @@ func (h *hub) connect(ctx context.Context, con protocol.Console, node string) (a
 		moved := h.node != "" && h.node != node
 		if moved || h.last > now.Head {
 			h.gen++
-			h.ring = ring{start: h.ring.end(), bytes: h.ring.bytes}
 			h.head = -1
 		}
-		if h.head < 0 {
+		if h.head < 0 { // nothing in the ring leads up to the lines that come now
+			h.ring = ring{start: h.ring.end(), bytes: h.ring.bytes}
 			h.last = max(0, now.First-1, now.Head-firstFill)
 		}
 		switch {
 		case moved:
 			h.ring.add(h.notice("the server has moved to another node; its console goes on there"), true)
 		case h.away != "":
-			h.ring.add(h.notice("connected again"), true)
+			h.ring.add(h.notice(back), true)
 		}
 		h.node, h.away, h.head, h.caught = node, "", now.Head, now.Head
 		h.conn++

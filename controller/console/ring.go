@@ -57,7 +57,7 @@ func (r *ring) behind(pos int64) int64 {
 func (r *ring) find(seq int64) (pos int64, ok bool) {
 	i := sort.Search(len(r.slots), func(i int) bool { return r.slots[i].line.Seq > seq })
 	// The slot before must be a line that the caller has, or this one must be the very next.
-	ok = i > 0 || len(r.slots) > 0 && r.slots[0].line.Seq == seq+1
+	ok = i > 0 || len(r.slots) > 0 && !r.slots[0].note && r.slots[0].line.Seq == seq+1
 	return r.start + int64(i), ok
 }
 
