@@ -41,7 +41,7 @@ type Node struct {
 	AckSeq int64  `json:"ack_seq"` // reports up to here are taken
 	AckRun string `json:"ack_run,omitempty"`
 
-	LastSeen    time.Time `json:"last_seen,omitzero"` // controller's clock; refreshed at least every minute while connected
+	LastSeen    time.Time `json:"last_seen,omitzero"` // controller's clock, at the start and end of a session
 	Session     *Session  `json:"session,omitempty"`  // nil: not connected
 	ClockSkewMS int64     `json:"clock_skew_ms"`      // agent's clock minus ours
 	Health      Health    `json:"health,omitzero"`
@@ -68,9 +68,9 @@ type Health struct {
 	Problems []string  `json:"problems,omitempty"`
 }
 
-// SilentAfter is how old the last contact of a connected node may be. It only matters when the tunnel fails to notice
-// (it notices within 10 s) or the controller itself was frozen.
-const SilentAfter = 3 * time.Minute
+// SilentAfter is how old the last contact of a node with an open session may be. The tunnel writes the end of a session within
+// 10 s; this only matters when something keeps it from doing so. The health sweep is a contact once a minute.
+const SilentAfter = 15 * time.Minute
 
 // healthAge is how long a bad health check keeps servers away.
 const healthAge = 5 * time.Minute
@@ -78,11 +78,14 @@ const healthAge = 5 * time.Minute
 // Contact is when the node was last heard of.
 func (n Node) Contact() time.Time {
 	at := n.LastSeen
-	if n.Health.OK && n.Health.At.After(at) {
-		at = n.Health.At
+	if n.Session == nil {
+		return at
 	}
-	if n.Session != nil && n.Session.Since.After(at) {
+	if n.Session.Since.After(at) {
 		at = n.Session.Since
+	}
+	if n.Health.At.After(at) { // whatever came out of it, the session was open
+		at = n.Health.At
 	}
 	return at
 }

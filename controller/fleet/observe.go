@@ -106,7 +106,7 @@ func Observe(tx store.Tx, log Events, node string, o protocol.Observed, at time.
 	if o.State != protocol.StateAbsent {
 		s.Ordered = true
 	}
-	if Container(o) || o.Exit != nil {
+	if Container(o) || o.State == protocol.StateCrashed {
 		s.RanEpoch = s.Epoch
 	}
 	if Container(o) {
@@ -141,7 +141,7 @@ func transitions(prev, next protocol.Observed) []string {
 	up := prev.State == protocol.StatePulling || prev.State == protocol.StateStarting || prev.State == protocol.StateRunning || prev.State == protocol.StateStopping
 	switch next.State {
 	case protocol.StatePulling, protocol.StateStarting:
-		if prev.State != protocol.StatePulling {
+		if prev.State != protocol.StatePulling && prev.State != protocol.StateStarting {
 			return []string{"starting"}
 		}
 	case protocol.StateRunning:

@@ -155,9 +155,16 @@ func Active(o protocol.Observed) bool {
 	}
 }
 
-// Container tells whether a container of the server is up.
+// Container tells whether a container of the server is up. A start is under way before there is one.
 func Container(o protocol.Observed) bool {
-	return o.State == protocol.StateStarting || o.State == protocol.StateRunning || o.State == protocol.StateStopping && o.Container != ""
+	switch o.State {
+	case protocol.StateRunning:
+		return true
+	case protocol.StateStarting, protocol.StateStopping:
+		return o.Container != ""
+	case protocol.StateAbsent, protocol.StatePulling, protocol.StateStopped, protocol.StateCrashed, protocol.StateFailed:
+	}
+	return false
 }
 
 // AtRest tells whether nothing of the server runs or can come to run: only then is its memory free.

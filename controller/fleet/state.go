@@ -55,7 +55,9 @@ func State(s Server, n *Node, now time.Time) Status {
 		st = Status{string(protocol.StateStarting), "the start is ordered, no word from the node yet", "", s.DesiredAt}
 	default:
 		st.Text = string(s.Observed.State)
-		if s.Observed.Progress != "" {
+		if p := s.Observed.Problem; p != nil {
+			st.Text, st.Next = "its node tries again: "+p.Message, p.Next
+		} else if s.Observed.Progress != "" {
 			st.Text = s.Observed.Progress
 		}
 	}

@@ -37,6 +37,9 @@ func TestState(t *testing.T) {
 		"ordered":          {nil, "starting", "the start is ordered", ""},
 		"ordered, refused": {[]change{problem}, "starting", "the start is tried again: no image", "make images"},
 		"pulling":          {[]change{seen(protocol.StatePulling), func(s *fleet.Server, _ *fleet.Node) { s.Observed.Progress = "pulling image: 40 %" }}, "pulling", "pulling image: 40 %", ""},
+		"engine away": {[]change{seen(protocol.StateStarting), func(s *fleet.Server, _ *fleet.Node) {
+			s.Observed.Problem = &protocol.Fault{Message: "Docker does not answer", Next: "start it"}
+		}}, "starting", "its node tries again: Docker does not answer", "start it"},
 		"crashed, retry":   {[]change{seen(protocol.StateCrashed), retry, func(s *fleet.Server, _ *fleet.Node) { s.Observed.Exit = &protocol.Exit{Code: 1, Advice: "read it"} }}, "crashed", "crashed with exit code 1; its node tries again at 12:01:00 UTC", "read it"},
 		"given up":         {[]change{seen(protocol.StateCrashed), wants(fleet.Stopped), problem}, "crashed", "no image", "make images"},
 		"could not start":  {[]change{seen(protocol.StateFailed), wants(fleet.Stopped), problem}, "failed", "no image", "make images"},

@@ -193,7 +193,7 @@ func hopeless(s fleet.Server, n *fleet.Node) bool {
 		return false
 	}
 	if p := s.Observed.Problem; p != nil && s.Observed.State == protocol.StateFailed {
-		return p.Code != protocol.Unavailable && p.Code != protocol.Timeout && p.Code != protocol.Conflict
+		return p.Code != protocol.Unavailable // a game that was not ready in time will not be the next time
 	}
 	return true
 }

@@ -11,8 +11,6 @@ import (
 
 var t0 = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-func mark(s protocol.State) fleet.Mark { return fleet.Mark{State: s, Since: t0.Add(-time.Minute)} }
-
 func TestDecide(t *testing.T) {
 	type row struct {
 		s *fleet.Server
@@ -22,7 +20,7 @@ func TestDecide(t *testing.T) {
 	type change = func(r row)
 	seen := func(state protocol.State) change {
 		return func(r row) {
-			r.s.Ordered, r.s.Observed.State, r.s.Observed.Since = true, state, t0.Add(-time.Minute)
+			r.s.Ordered, r.s.Observed = true, protocol.Observed{State: state, Since: t0.Add(-time.Minute), Container: "c"}
 		}
 	}
 	wants := func(d fleet.Desired) change { return func(r row) { r.s.Desired = d } }
@@ -82,6 +80,9 @@ func TestDecide(t *testing.T) {
 		"ended with the machine":               {[]change{seen(protocol.StateCrashed), reboot}, Start},
 		"failed: invalid":                      {[]change{seen(protocol.StateFailed), code(protocol.Invalid)}, GiveUp},
 		"failed: docker away":                  {[]change{seen(protocol.StateFailed), code(protocol.Unavailable)}, Start},
+		"failed: not ready in time":            {[]change{seen(protocol.StateFailed), code(protocol.Timeout)}, GiveUp},
+		"reservation expired, no container":    {[]change{expired, seen(protocol.StateStarting), func(r row) { r.s.Observed.Container = "" }}, Expire},
+		"reservation expired, container":       {[]change{expired, seen(protocol.StateStarting)}, Nothing},
 		"failed, agent tries":                  {[]change{seen(protocol.StateFailed), code(protocol.Unavailable), retry}, Nothing},
 		"restart, running":                     {[]change{seen(protocol.StateRunning), op(fleet.OpRestart)}, Stop},
 		"restart, starting":                    {[]change{seen(protocol.StateStarting), op(fleet.OpRestart)}, Stop},

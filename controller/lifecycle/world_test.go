@@ -258,8 +258,8 @@ func (a *agent) reboot() {
 	a.boot += "+"
 	for _, o := range a.servers {
 		if fleet.Active(*o) {
-			o.State, o.Since, o.Container, o.Retry = protocol.StateCrashed, time.Now(), "", time.Time{}
-			o.Exit = &protocol.Exit{Code: 255, At: time.Now()}
+			o.State, o.Since, o.Container, o.Retry = protocol.StateAbsent, time.Now(), "", time.Time{}
+			o.Problem = protocol.Faultf(protocol.Unavailable, "", "the node was restarted; the server waits for a new grant")
 		}
 	}
 	a.mu.Unlock()
@@ -336,9 +336,9 @@ func (a *agent) Start(_ context.Context, req protocol.StartRequest) (protocol.St
 	}
 	a.runs++
 	run := fmt.Sprintf("c%d", a.runs)
-	o = &protocol.Observed{Server: req.Spec.Server, Epoch: req.Grant.Epoch, Revision: req.Spec.Revision, State: protocol.StatePulling, Since: time.Now()}
+	o = &protocol.Observed{Server: req.Spec.Server, Epoch: req.Grant.Epoch, Revision: req.Spec.Revision, State: protocol.StateStarting, Since: time.Now()}
 	a.servers[o.Server] = o
-	a.report(protocol.Fact{Observed: new(*o)})
+	a.report(protocol.Fact{Observed: new(*o)}) // no container yet
 	reply := *o
 	a.mu.Unlock()
 	a.flush()
@@ -369,6 +369,7 @@ func (a *agent) bringUp(o *protocol.Observed, run string) {
 	a.mu.Lock()
 	pull, warm, wrong := a.pull, a.warm, a.pullFault
 	a.mu.Unlock()
+	a.move(o, protocol.StateStarting, func(o *protocol.Observed) { o.State = protocol.StatePulling })
 	if !a.pass(pull) {
 		return
 	}
