@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -24,15 +25,25 @@ func ExchangeClient[Req, Resp any](ctx context.Context, conn net.Conn, method pr
 	defer stop()
 	body, err := exchange(conn, method.ID, time.Until(until), outgoingTrace(ctx), &req)
 	if err != nil {
-		if e := ctx.Err(); e != nil {
-			err = e
-		}
-		if protocol.CodeOf(err) != protocol.Internal {
-			return resp, err
-		}
-		return resp, &lost{err, protocol.Faultf(protocol.Unavailable, "check the address and try again", "the controller's answer to %s did not come", method.Name)}
+		return resp, unanswered(ctx, method.Name, err)
 	}
 	return resp, decode(body, &resp)
+}
+
+// unanswered says what a broken exchange means; a fault of the other side stays as it is.
+func unanswered(ctx context.Context, name string, err error) error {
+	var fault *protocol.Fault
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &fault):
+		return err
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &lost{context.Canceled, protocol.Faultf(protocol.Unavailable, "", "%s was given up", name)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &lost{context.DeadlineExceeded, protocol.Faultf(protocol.Timeout, "try again", "no answer to %s in time", name)}
+	default:
+		return &lost{err, protocol.Faultf(protocol.Unavailable, "check the address, then try again", "the answer to %s did not come", name)}
+	}
 }
 
 func exchange(conn net.Conn, method uint16, within time.Duration, trace [16]byte, req any) ([]byte, error) {
