@@ -13,6 +13,17 @@ class Storage {
     const world = serv.overworld
     // The library clears its queue after writing, which forgets chunks that changed meanwhile; this takes the queue first.
     world.saveNow = () => (this.off ? Promise.resolve() : this.writeChunks().catch(err => this.complain(err)))
+    // It also keeps a region file that could not be opened, and fails with it for ever; this tries again.
+    const provider = world.storageProvider
+    const getRegion = provider.getRegion.bind(provider)
+    provider.getRegion = async (x, z) => {
+      try {
+        return await getRegion(x, z)
+      } catch (err) {
+        delete provider.regions[provider.regionFileName(x, z)]
+        throw err
+      }
+    }
   }
 
   // complain says once a minute that saving fails: it is tried each second, and a full disk stays full.
@@ -28,11 +39,12 @@ class Storage {
       const world = this.serv.overworld
       const batch = [...world.savingQueue.entries()]
       world.savingQueue.clear()
-      for (const [key, at] of batch) {
+      for (let i = 0; i < batch.length; i++) {
+        const [key, at] = batch[i]
         try {
           if (world.columns[key]) await world.storageProvider.save(at.chunkX, at.chunkZ, world.columns[key])
         } catch (err) {
-          world.savingQueue.set(key, at)
+          for (const [k, rest] of batch.slice(i)) world.savingQueue.set(k, rest)
           throw err
         }
       }
@@ -48,7 +60,7 @@ class Storage {
   guard (player) {
     const save = player.save
     player.save = () => {
-      if (!this.off) return save.call(player)
+      if (!this.off) return save.call(player).catch(err => this.complain(err))
       this.latePlayers.add(player)
       return Promise.resolve()
     }
