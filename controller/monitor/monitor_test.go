@@ -14,7 +14,7 @@ import (
 
 // fakeHosts is two nodes: "good" answers, "hung" never does.
 type fakeHosts struct {
-	protocol.Host
+	anyHost
 	memory int64
 	hang   bool
 }
@@ -40,6 +40,9 @@ func (f *fakeHosts) Sample(ctx context.Context, _ protocol.SampleRequest) (proto
 	f.memory++
 	return protocol.Sample{Servers: []protocol.ServerSample{{Server: "srv_1", MemoryBytes: f.memory, Players: -1, TPS: -1}}, Host: protocol.HostSample{MemoryUsed: 7}}, nil
 }
+
+// anyHost lends fakeHosts the methods that no test calls.
+type anyHost struct{ protocol.Host }
 
 type noDB struct{ store.DB }
 
