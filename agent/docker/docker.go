@@ -47,6 +47,7 @@ type Options struct {
 	Host    string // "unix:///var/run/docker.sock"; empty = DOCKER_HOST, else that socket
 	Cluster string
 	Node    string
+	Name    string // of the node, for people; empty = Node
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -55,6 +56,7 @@ type Options struct {
 type Client struct {
 	api    *client.Client
 	labels map[string]string // cluster and node, on every object
+	name   string            // of the node, for people
 	tag    string
 	files  int64 // limit of open files of a container
 	log    *slog.Logger
@@ -73,7 +75,10 @@ func New(o Options) (*Client, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{api: api, log: o.Logger, files: fileLimit(), tag: Tag(o.Cluster, o.Node), labels: map[string]string{LabelCluster: o.Cluster, LabelNode: o.Node}}
+	if o.Name == "" {
+		o.Name = o.Node
+	}
+	c := &Client{api: api, log: o.Logger, name: o.Name, files: fileLimit(), tag: Tag(o.Cluster, o.Node), labels: map[string]string{LabelCluster: o.Cluster, LabelNode: o.Node}}
 	if o.Metrics != nil {
 		o.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "payperplay_agent_docker_up", Help: "1 while the Docker engine answers."},
 			func() float64 {
@@ -157,6 +162,9 @@ func IsGone(err error) bool {
 
 // Cluster gives the cluster whose objects these are.
 func (c *Client) Cluster() string { return c.labels[LabelCluster] }
+
+// Name gives the node's name for people.
+func (c *Client) Name() string { return c.name }
 
 // Node gives the node whose objects these are.
 func (c *Client) Node() string { return c.labels[LabelNode] }

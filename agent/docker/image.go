@@ -49,7 +49,7 @@ func (c *Client) missing(ref, hint string, why error) error {
 	if hint != "" {
 		next = hint
 	}
-	return protocol.Faultf(protocol.NotFound, next, "image %s is not on node %s and no registry gave it: %s", ref, c.labels[LabelNode], firstLine(why))
+	return protocol.Faultf(protocol.NotFound, next, "image %s is not on node %s and no registry gave it: %s", ref, c.name, firstLine(why))
 }
 
 func firstLine(err error) string {

@@ -175,7 +175,7 @@ func (r *runner) attach(ctx context.Context, c docker.Container) error {
 func (r *runner) launchFailed(ctx context.Context, row state.Server, err error) error {
 	problem := protocol.AsFault(err)
 	if problem.Code == protocol.Internal {
-		problem = protocol.Faultf(protocol.Internal, "see the agent's log on node "+r.s.o.Node, "server %s could not be started: %v", row.Spec.Name, err)
+		problem = protocol.Faultf(protocol.Internal, "see the agent's log on node "+r.s.o.Engine.Name(), "server %s could not be started: %v", row.Spec.Name, err)
 	}
 	again := problem.Code == protocol.Unavailable || problem.Code == protocol.Timeout
 	r.log.Warn("server does not start", "err", err, "again", again)

@@ -55,7 +55,7 @@ func (s *Supervisor) acceptable(ctx context.Context, req protocol.StartRequest) 
 	case g.Server != req.Spec.Server || g.Node != s.o.Node || g.Epoch < 1:
 		return protocol.Faultf(protocol.Invalid, "", "the grant is for server %q on node %q at epoch %d", g.Server, g.Node, g.Epoch)
 	case g.Boot != s.o.Journal.Boot():
-		return protocol.Faultf(protocol.Stale, "give a grant for the present boot", "the grant is for another boot of node %s", s.o.Node)
+		return protocol.Faultf(protocol.Stale, "give a grant for the present boot", "the grant is for another boot of node %s", s.o.Engine.Name())
 	case s.o.PortFrom > 0 && (req.Spec.HostPort < s.o.PortFrom || req.Spec.HostPort > s.o.PortTo):
 		return protocol.Faultf(protocol.Invalid, "choose another port or widen the agent's --ports", "port %d is outside %d-%d", req.Spec.HostPort, s.o.PortFrom, s.o.PortTo)
 	}
