@@ -83,7 +83,8 @@ func (a *Agent) bulk(l *link, ticket string) error {
 	return a.idle(s)
 }
 
-// idle closes a bulk session that nobody uses: its buffers are large.
+// idle closes a bulk session that has served nothing for long. The controller closes it much earlier, because only it knows
+// when the last byte has arrived; this is for one that forgets.
 func (a *Agent) idle(s *rpc.Session) error {
 	tick := time.NewTicker(a.opts.BulkIdle / 6)
 	defer tick.Stop()

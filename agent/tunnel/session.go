@@ -14,8 +14,7 @@ import (
 
 const (
 	helloTime    = 15 * time.Second
-	firstLook    = 3 * time.Second // the session must not wait for a slow Docker
-	renewRetry   = 5 * time.Minute
+	firstLook    = 3 * time.Second  // the session must not wait for a slow Docker
 	refreshAfter = 15 * time.Second // an inventory that could not be taken is tried again
 	lookAgain    = 30 * time.Second // for reports, without being woken
 )
@@ -116,7 +115,12 @@ func (l *link) work(sent int64, refresh *time.Timer) error {
 				refresh.Reset(refreshAfter)
 			}
 		case <-renew.C:
-			renew.Reset(l.renew())
+			next, _ := l.renew()
+			renew.Reset(next)
+		case answer := <-a.asked:
+			next, err := l.renew()
+			renew.Reset(next)
+			answer <- err
 		}
 		if err != nil {
 			return err
@@ -202,41 +206,4 @@ func (l *link) inventory() bool {
 		l.a.log.WarnContext(l.ctx, "the inventory could not be handed over, will try again", "error", err)
 	}
 	return err == nil
-}
-
-// renew gets a new certificate over this session and gives the time to the next renewal.
-func (l *link) renew() time.Duration {
-	a := l.a
-	err := l.renewOnce()
-	if err == nil {
-		a.m.renewals.Inc()
-		return renewIn(a.identity().leaf, a.now(), rand.Float64())
-	}
-	if l.s.Err() == nil {
-		a.log.WarnContext(l.ctx, "the certificate was not renewed, will try again", "error", err, "until", a.identity().leaf.NotAfter)
-	}
-	return renewRetry/2 + time.Duration(rand.Int64N(int64(renewRetry)))
-}
-
-func (l *link) renewOnce() error {
-	a := l.a
-	ident := a.identity()
-	csr, err := request(ident.key, ident.Name)
-	if err != nil {
-		return err
-	}
-	reply, err := l.home.Renew(l.ctx, protocol.RenewRequest{CSR: csr})
-	if err != nil {
-		return err
-	}
-	next, err := ident.take(papers{reply.Cert, reply.CA}, ident.Pins)
-	if err != nil {
-		return err
-	}
-	if err := a.setIdentity(next); err != nil {
-		return err
-	}
-	a.setClock(reply.Now)
-	a.log.InfoContext(l.ctx, "certificate renewed", "until", next.leaf.NotAfter, "cas", len(next.CA))
-	return nil
 }

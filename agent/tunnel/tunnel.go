@@ -71,7 +71,7 @@ type Options struct {
 	Heartbeat time.Duration // 0 = rpc.DefaultHeartbeat
 	DeadAfter time.Duration // 0 = rpc.DefaultDeadAfter
 	BackoffTo time.Duration // longest wait between two dials; 0 = 10 s
-	BulkIdle  time.Duration // a bulk connection without calls is closed after it; 0 = 60 s
+	BulkIdle  time.Duration // a bulk connection that the controller forgot is closed after it; 0 = 5 min
 	Logger    *slog.Logger
 	Metrics   prometheus.Registerer
 }
@@ -105,7 +105,7 @@ func (o *Options) validate() error {
 		o.BackoffTo = 10 * time.Second
 	}
 	if o.BulkIdle <= 0 {
-		o.BulkIdle = time.Minute
+		o.BulkIdle = 5 * time.Minute
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -124,7 +124,8 @@ type Agent struct {
 	rpcm  *rpc.Metrics
 	watch *rpc.Watch
 	mux   *rpc.Mux
-	work  sync.WaitGroup // sessions and bulk connections
+	work  sync.WaitGroup  // sessions and bulk connections
+	asked chan chan error // for a renewal now
 
 	mu     sync.Mutex
 	ident  *identity // nil: not enrolled
@@ -153,7 +154,7 @@ func New(opts Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{opts: opts, log: opts.Logger.With("component", "tunnel"), watch: rpc.NewWatch(0), ident: ident}
+	a := &Agent{opts: opts, log: opts.Logger.With("component", "tunnel"), watch: rpc.NewWatch(0), ident: ident, asked: make(chan chan error)}
 	if a.rpcm, err = rpc.NewMetrics(opts.Metrics); err != nil {
 		return nil, err
 	}

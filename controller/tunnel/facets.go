@@ -2,10 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/tls"
-	"encoding/base64"
-	"errors"
 	"io"
 	"time"
 
@@ -15,25 +11,71 @@ import (
 )
 
 // Runtime gives a connected node's Runtime; kind unavailable, with the node's name and last contact, if it is not connected.
-func (t *Tunnel) Runtime(node string) (protocol.Runtime, error) { return t.remote(node) }
+func (t *Tunnel) Runtime(node string) (protocol.Runtime, error) {
+	f, err := t.remote(node)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
 
 // Console gives a connected node's Console; errors as Runtime.
-func (t *Tunnel) Console(node string) (protocol.Console, error) { return t.remote(node) }
+func (t *Tunnel) Console(node string) (protocol.Console, error) {
+	f, err := t.remote(node)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
 
 // Host gives a connected node's Host; errors as Runtime.
-func (t *Tunnel) Host(node string) (protocol.Host, error) { return t.remote(node) }
+func (t *Tunnel) Host(node string) (protocol.Host, error) {
+	f, err := t.remote(node)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
 
-// facets is all that an agent offers.
-type facets interface {
-	protocol.Runtime
-	protocol.Console
-	protocol.Host
+// facets are all that an agent offers. What travels ppp-bulk is here and not in rpc.Remote, because only the one who
+// borrows the bulk session can give it back.
+type facets struct {
+	*rpc.Remote
+	p *peer
+}
+
+var (
+	_ protocol.Runtime = facets{}
+	_ protocol.Console = facets{}
+	_ protocol.Host    = facets{}
+)
+
+// Export is protocol.Console's.
+func (f facets) Export(ctx context.Context, req protocol.ExportRequest, w io.Writer) error {
+	s, giveBack, err := f.p.t.borrowBulk(ctx, f.p)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	return rpc.CallRaw(ctx, s, protocol.ConsoleExport, req, w)
+}
+
+// Sample is protocol.Host's. It costs the agent next to nothing, so its time is the round trip's: this side sends no pings of its own.
+func (f facets) Sample(ctx context.Context, req protocol.SampleRequest) (protocol.Sample, error) {
+	start := time.Now()
+	out, err := f.Remote.Sample(ctx, req)
+	if err == nil {
+		took := time.Since(start)
+		f.p.rtt.Store(int64(took))
+		f.p.t.m.rtt.Observe(took.Seconds())
+	}
+	return out, err
 }
 
 func (t *Tunnel) remote(node string) (facets, error) {
 	p, err := t.peerOf(node)
 	if err != nil {
-		return nil, err
+		return facets{}, err
 	}
 	return p.facets(), nil
 }
@@ -62,132 +104,4 @@ func (t *Tunnel) authorize(ctx context.Context, row protocol.Row, objects []prot
 		}
 		return nil
 	}
-}
-
-// Bulk connections are dialled by the agent when it is asked to; the ticket says that this is the one.
-const (
-	bulkTime   = 15 * time.Second
-	ticketSize = 43 // 32 bytes in base64
-)
-
-// bulkWait is an OpenBulk that was asked for and has not been answered.
-type bulkWait struct {
-	node string
-	got  chan *rpc.Session
-}
-
-// bulk gives the node's bulk session and has one opened if there is none.
-func (t *Tunnel) bulk(ctx context.Context, p *peer) (*rpc.Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, bulkTime)
-	defer cancel()
-	for {
-		t.mu.Lock()
-		n := t.entry(p.node)
-		if n.current != p {
-			t.mu.Unlock()
-			return nil, fault.New(fault.Unavailable, "the node's session has ended", "try again")
-		}
-		if n.bulk != nil && n.bulk.Err() == nil {
-			s := n.bulk
-			t.mu.Unlock()
-			return s, nil
-		}
-		opening := n.opening
-		if opening == nil {
-			n.opening = make(chan struct{})
-			t.mu.Unlock()
-			return t.openBulk(ctx, p)
-		}
-		t.mu.Unlock()
-		select {
-		case <-opening:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-func (t *Tunnel) openBulk(ctx context.Context, p *peer) (*rpc.Session, error) {
-	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
-		return nil, err
-	}
-	ticket := base64.RawURLEncoding.EncodeToString(raw)
-	w := &bulkWait{node: p.node, got: make(chan *rpc.Session, 1)}
-	t.mu.Lock()
-	t.tickets[ticket] = w
-	t.mu.Unlock()
-	defer func() {
-		t.mu.Lock()
-		delete(t.tickets, ticket)
-		n := t.entry(p.node)
-		close(n.opening)
-		n.opening = nil
-		t.mu.Unlock()
-	}()
-	if _, err := p.facets().OpenBulk(ctx, protocol.OpenBulkRequest{Ticket: ticket}); err != nil {
-		return nil, err
-	}
-	select {
-	case s := <-w.got:
-		return s, nil
-	case <-p.session.Done():
-		return nil, fault.New(fault.Unavailable, "the node's session ended while a bulk connection was opened", "try again")
-	case <-ctx.Done():
-		return nil, fault.Wrap(ctx.Err(), fault.Timeout, "the agent did not open a bulk connection in time", "try again")
-	}
-}
-
-// startBulk matches a bulk connection with who waits for it. Without a ticket for this very node it is closed.
-func (t *Tunnel) startBulk(life context.Context, tc *tls.Conn) {
-	id, err := t.who(life, tc)
-	ticket := make([]byte, ticketSize)
-	if err == nil {
-		_ = tc.SetReadDeadline(time.Now().Add(handshakeTime))
-		_, err = io.ReadFull(tc, ticket)
-	}
-	if err != nil {
-		t.m.refused.WithLabelValues("bulk").Inc()
-		t.log.DebugContext(life, "bulk connection refused", "error", err, "node", id)
-		_ = tc.Close()
-		return
-	}
-	_ = tc.SetReadDeadline(time.Time{})
-	t.mu.Lock()
-	w := t.tickets[string(ticket)]
-	if w != nil && w.node == id {
-		delete(t.tickets, string(ticket)) // one ticket, one connection
-	}
-	t.mu.Unlock()
-	if w == nil || w.node != id {
-		t.m.refused.WithLabelValues("ticket").Inc()
-		_ = tc.Close()
-		return
-	}
-	s, err := rpc.NewSession(tc, rpc.Options{Logger: t.log, Term: t.db.Term, DeadAfter: t.opts.DeadAfter, Watch: t.watch, Metrics: t.rpcm, Window: rpc.WindowBulk})
-	if err != nil {
-		return
-	}
-	t.mu.Lock()
-	n := t.entry(id)
-	kept := n.current != nil && !t.down
-	if kept {
-		n.bulk = s
-	}
-	t.mu.Unlock()
-	if !kept {
-		_ = s.Close(errors.New("the node is not connected"))
-		return
-	}
-	w.got <- s
-	t.work.Add(1)
-	go func() {
-		defer t.work.Done()
-		_ = s.Serve(life, rpc.NewMux(nil)) // agents call nothing here
-		t.mu.Lock()
-		if n.bulk == s {
-			n.bulk = nil
-		}
-		t.mu.Unlock()
-	}()
 }

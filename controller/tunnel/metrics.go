@@ -10,6 +10,7 @@ type metrics struct {
 	refused    *prometheus.CounterVec
 	joins      *prometheus.CounterVec
 	reports    *prometheus.CounterVec
+	rtt        prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer, t *Tunnel) *metrics {
@@ -31,9 +32,13 @@ func newMetrics(reg prometheus.Registerer, t *Tunnel) *metrics {
 			Name: "payperplay_tunnel_reports_total", Help: "Reports of agents by result (taken, duplicate, foreign, dropped, gap).",
 		}, []string{"result"}),
 	}
+	m.rtt = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "payperplay_tunnel_rtt_seconds", Help: "Round trips to nodes, measured on their samples.",
+		Buckets: []float64{.0005, .002, .01, .05, .2, 1, 5},
+	})
 	sessions := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "payperplay_tunnel_nodes_connected", Help: "Nodes with an open session.",
 	}, func() float64 { return float64(len(t.Connected())) })
-	reg.MustRegister(m.handshakes, m.seconds, m.refused, m.joins, m.reports, sessions)
+	reg.MustRegister(m.handshakes, m.seconds, m.refused, m.joins, m.reports, m.rtt, sessions)
 	return m
 }

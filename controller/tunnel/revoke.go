@@ -94,7 +94,7 @@ func (t *Tunnel) cut(ctx context.Context, id string, why protocol.GoodbyeRequest
 	n.bulk = nil
 	t.mu.Unlock()
 	if bulk != nil {
-		_ = bulk.Close(errors.New(why.Reason))
+		_ = bulk.session.Close(errors.New(why.Reason))
 	}
 	if p != nil {
 		p.dismiss(context.WithoutCancel(ctx), why)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/payperplay/payperplay/controller/fault"
@@ -19,8 +20,9 @@ type peer struct {
 	node     string
 	remote   netip.Addr
 	session  *rpc.Session
-	refused  error       // known since the handshake: Hello answers with it
-	deadline *time.Timer // of the Hello
+	refused  error        // known since the handshake: Hello answers with it
+	deadline *time.Timer  // of the Hello
+	rtt      atomic.Int64 // ns, of the last sample
 
 	// Set when a Hello was admitted, before the peer is in the table; constant from then on.
 	id         string
@@ -29,9 +31,7 @@ type peer struct {
 }
 
 // facets are the node's side of the session.
-func (p *peer) facets() *rpc.Remote {
-	return rpc.NewRemote(p.session, func(ctx context.Context) (*rpc.Session, error) { return p.t.bulk(ctx, p) })
-}
+func (p *peer) facets() facets { return facets{rpc.NewRemote(p.session, nil), p} }
 
 // dismiss tells the agent why and closes. It takes at most about 2 s.
 func (p *peer) dismiss(ctx context.Context, why protocol.GoodbyeRequest) {
@@ -109,7 +109,7 @@ func (t *Tunnel) ended(ctx context.Context, p *peer, cause error) {
 	t.mu.Lock()
 	n, down := t.nodes[p.node], t.down
 	was := n != nil && n.current == p
-	var bulk *rpc.Session
+	var bulk *bulkLink
 	if was {
 		n.current, n.lastSeen = nil, p.session.LastHeard()
 		bulk, n.bulk = n.bulk, nil
@@ -119,7 +119,7 @@ func (t *Tunnel) ended(ctx context.Context, p *peer, cause error) {
 		return
 	}
 	if bulk != nil {
-		_ = bulk.Close(errors.New("the control session ended"))
+		_ = bulk.session.Close(errors.New("the control session ended"))
 	}
 	if down {
 		return

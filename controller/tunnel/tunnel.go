@@ -45,6 +45,7 @@ type Options struct {
 
 	Heartbeat    time.Duration // told to agents; 0 = rpc.DefaultHeartbeat
 	DeadAfter    time.Duration // silence after which either side gives up; 0 = rpc.DefaultDeadAfter
+	BulkIdle     time.Duration // a bulk connection that nobody uses is closed after it; 0 = 60 s
 	Pending      int           // handshakes under way at once; 0 = 1024
 	PendingPerIP int           // of one address; 0 = half of Pending
 	Logger       *slog.Logger
@@ -69,6 +70,9 @@ func (o *Options) validate() error {
 	}
 	if o.DeadAfter == 0 {
 		o.DeadAfter = rpc.DefaultDeadAfter
+	}
+	if o.BulkIdle <= 0 {
+		o.BulkIdle = time.Minute
 	}
 	if o.Pending <= 0 {
 		o.Pending = 1024
@@ -113,8 +117,16 @@ type node struct {
 	barred   bool      // revoked or locked by this process: no session may appear any more
 	lastSeen time.Time // of the last session's end, or as stored
 	current  *peer     // nil: not connected
-	bulk     *rpc.Session
+	bulk     *bulkLink
 	opening  chan struct{} // closed when the bulk connection under way is there or has failed
+}
+
+// up is the session that counts: one that has ended or was barred may be in the table for another moment.
+func (n *node) up() *peer {
+	if n == nil || n.current == nil || n.barred || n.current.session.Err() != nil {
+		return nil
+	}
+	return n.current
 }
 
 // New makes a Tunnel. Serve runs it.
@@ -150,8 +162,8 @@ func agentActor(node string) string { return "agent:" + node }
 // Live is what is known of a node's connection at this moment.
 type Live struct {
 	Connected bool
-	LastSeen  time.Time // zero: never
-	RTT       time.Duration
+	LastSeen  time.Time     // zero: never
+	RTT       time.Duration // of the last sample; 0: none yet
 	Session   string
 }
 
@@ -160,14 +172,13 @@ func (t *Tunnel) Live(id string) Live {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.nodes[id]
-	switch {
-	case n == nil:
+	if n == nil {
 		return Live{}
-	case n.current == nil:
-		return Live{LastSeen: n.lastSeen}
-	default:
-		return Live{Connected: true, LastSeen: n.current.session.LastHeard(), RTT: n.current.session.RTT(), Session: n.current.id}
 	}
+	if p := n.up(); p != nil {
+		return Live{Connected: true, LastSeen: p.session.LastHeard(), RTT: time.Duration(p.rtt.Load()), Session: p.id}
+	}
+	return Live{LastSeen: n.seen()}
 }
 
 // Connected lists the ids of the nodes that are connected now.
@@ -176,11 +187,19 @@ func (t *Tunnel) Connected() []string {
 	defer t.mu.Unlock()
 	out := make([]string, 0, len(t.nodes))
 	for id, n := range t.nodes {
-		if n.current != nil {
+		if n.up() != nil {
 			out = append(out, id)
 		}
 	}
 	return out
+}
+
+// seen is the last sign of life of a node that is not up.
+func (n *node) seen() time.Time {
+	if n.current != nil {
+		return n.current.session.LastHeard()
+	}
+	return n.lastSeen
 }
 
 // entry gives the memory of a node; mu is held.
@@ -198,15 +217,15 @@ func (t *Tunnel) peerOf(id string) (*peer, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.nodes[id]
-	if n != nil && n.current != nil {
-		return n.current, nil
+	if p := n.up(); p != nil {
+		return p, nil
 	}
 	name, seen := id, "it has not been seen since it was enrolled"
 	if n != nil && n.name != "" {
 		name = n.name
 	}
-	if n != nil && !n.lastSeen.IsZero() {
-		seen = "it was last seen at " + n.lastSeen.UTC().Format(time.RFC3339)
+	if n != nil && !n.seen().IsZero() {
+		seen = "it was last seen at " + n.seen().UTC().Format(time.RFC3339)
 	}
 	return nil, fault.New(fault.Unavailable, "node "+name+" is not connected; "+seen, "check that its machine and its agent are running; games on it go on meanwhile")
 }
