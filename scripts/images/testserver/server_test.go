@@ -215,6 +215,7 @@ func TestRecordsSurvive(t *testing.T) {
 	if on := strings.Count(string(written), "\n"); true {
 		again := start(t, data)
 		again.expect(fmt.Sprintf("World has %d records", on))
+		again.expect("Done (")
 		again.say("record")
 		again.expect(fmt.Sprintf("record %d", on+1))
 		again.say("stop")
