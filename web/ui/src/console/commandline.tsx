@@ -46,7 +46,7 @@ export function CommandLine({ server, onSend }: { server: Server; onSend: (comma
           }} />
       </label>
       {choices.length > 0 && <p class="choices mono" aria-live="polite">{choices.join('  ')}</p>}
-      <Button type="submit" icon="send" tone="primary" disabled={!able || !value.trim()}>{t('console.send')}</Button>
+      <Button type="submit" icon="send" tone="primary" disabled={!able || !value.trim()} aria-label={t('console.send')}>{t('console.send')}</Button>
     </form>
   );
 }

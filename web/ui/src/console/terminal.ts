@@ -6,7 +6,7 @@ import { Terminal, type ITheme } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
 import type { Line } from '../api/types';
 import { clock } from '../kit/format';
-import { strictDocument } from './strictdoc';
+import { allowSpanStyles, strictly } from './strict';
 import { safe } from './text';
 
 export interface ScreenOptions {
@@ -29,8 +29,8 @@ export class Screen {
   private frame = 0;
 
   constructor(private readonly box: HTMLElement, private readonly options: ScreenOptions) {
+    allowSpanStyles();
     this.term = new Terminal({
-      documentOverride: strictDocument(),
       allowProposedApi: true, // the search addon marks its finds with decorations
       disableStdin: true,
       cursorStyle: 'bar',
@@ -50,7 +50,7 @@ export class Screen {
       event.preventDefault();
       if (/^https?:\/\//i.test(address)) window.open(address, '_blank', 'noopener,noreferrer');
     }));
-    this.term.open(box);
+    strictly(() => this.term.open(box));
     this.term.textarea?.setAttribute('aria-label', box.dataset['label'] ?? '');
     this.term.attachCustomKeyEventHandler((e) => this.key(e));
     this.finder.onDidChangeResults((r) => options.onFound(r.resultIndex, r.resultCount));

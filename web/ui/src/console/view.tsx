@@ -75,13 +75,13 @@ export default function ConsoleView({ server }: { server: Server }) {
           {link === 'live' ? '' : link === 'connecting' ? t('loading') : t('console.reconnecting')}
           {session?.notice.value && ` ${session.notice.value}`}
         </span>
-        <Button small tone="plain" icon="search" aria-pressed={searching} onClick={() => setSearching(!searching)} title="Ctrl+F">{t('console.search')}</Button>
-        <Button small tone="plain" icon="clock" aria-pressed={times} onClick={() => {
+        <Button small tone="plain" icon="search" aria-pressed={searching} onClick={() => setSearching(!searching)} title="Ctrl+F" aria-label={t('console.search')}>{t('console.search')}</Button>
+        <Button small tone="plain" icon="clock" aria-pressed={times} aria-label={t('console.times')} onClick={() => {
           setTimes(!times);
           localStorage.setItem('console.times', times ? 'no' : 'yes');
           void screen?.showTimes(!times);
         }}>{t('console.times')}</Button>
-        <a class="button plain small" href={api.downloadURL(server.name)} download={`${server.name}.log`}><Icon name="download" /><span>{t('console.download')}</span></a>
+        <a class="button plain small" href={api.downloadURL(server.name)} download={`${server.name}.log`} aria-label={t('console.download')}><Icon name="download" /><span>{t('console.download')}</span></a>
       </div>
       {searching && screen && <SearchBar name={server.name} screen={screen} found={found} onClose={() => { setSearching(false); screen.endFind(); }} />}
       <div class="console-screen" onMouseLeave={() => setHover(undefined)}
