@@ -27,6 +27,7 @@ type muxConn struct {
 
 	heard   atomic.Int64 // watch clock, ns
 	writing atomic.Int64 // when the write under way began; 0 = none
+	wrote   atomic.Int64 // when the last write ended
 	guard   guard
 
 	held bool // a data frame's header waits for its body
@@ -74,7 +75,10 @@ func (c *muxConn) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	c.writing.Store(c.session.opts.Watch.now())
-	defer c.writing.Store(0)
+	defer func() {
+		c.wrote.Store(c.session.opts.Watch.now())
+		c.writing.Store(0)
+	}()
 	if !c.held {
 		n, err := c.Conn.Write(p)
 		if err != nil {

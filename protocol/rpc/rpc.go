@@ -45,6 +45,7 @@ const (
 	progress       = time.Minute      // a raw stream that moves nothing for so long is given up
 	writeStall     = 30 * time.Second // a single write to the connection that takes so long ends the session
 	frameTimeout   = 5 * time.Minute  // yamux's valve: a frame waits at most so long for its turn
+	pingsOpen      = 8                // pings that may be unanswered
 	closeGrace     = time.Second      // for the peer to take our close notice
 )
 

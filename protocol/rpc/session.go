@@ -98,8 +98,7 @@ func (s *Session) tick(now int64, judge bool) {
 		s.cut(ErrStalled)
 		return
 	}
-	if s.opts.Heartbeat > 0 && now >= s.nextBeat {
-		s.nextBeat = now + int64(s.opts.Heartbeat)
+	if s.beatDue(now) {
 		s.beat()
 	}
 	if s.nkept.Load() > 0 {
@@ -107,9 +106,26 @@ func (s *Session) tick(now int64, judge bool) {
 	}
 }
 
-// beat sends a ping. Up to four may be unanswered: on a slow link the answer to the first is still under way when the next is due.
+// beatDue: the active side beats always, the passive side when it hears much and has nothing to say. Without that, a sender whose pings wait
+// behind its own bytes on a slow link would take a living receiver for dead.
+func (s *Session) beatDue(now int64) bool {
+	every := int64(s.opts.Heartbeat)
+	if every == 0 {
+		every = int64(s.opts.DeadAfter) / 4
+		if now-s.conn.wrote.Load() < every || now-s.conn.heard.Load() > every {
+			return false
+		}
+	}
+	if now < s.nextBeat {
+		return false
+	}
+	s.nextBeat = now + every
+	return true
+}
+
+// beat sends a ping. A few may be unanswered: on a slow link the answer to the first is still under way when the next is due.
 func (s *Session) beat() {
-	if s.pings.Add(1) > 4 {
+	if s.pings.Add(1) > pingsOpen {
 		s.pings.Add(-1)
 		return
 	}
