@@ -21,7 +21,8 @@ import (
 const (
 	rconWithin   = 10 * time.Second // a command without a sooner deadline
 	rconDial     = 2 * time.Second
-	maxRCON      = 1000 // bytes of a command; longer ones go to stdin (the game reads 1446 bytes with header)
+	rconEnd      = 500 * time.Millisecond // for the rest of a long answer, when the game does not say where it ends
+	maxRCON      = 1000                   // bytes of a command; longer ones go to stdin (the game reads 1446 bytes with header)
 	rconPacket   = 64 << 10
 	rconFragment = 4096 // characters the game puts into one packet of an answer
 )
@@ -184,9 +185,13 @@ func (r *rconLine) talk(ctx context.Context, conn net.Conn, command string) (out
 	if n, err := rcon.NewPacket(rcon.SERVERDATA_EXECCOMMAND, r.id, command).WriteTo(conn); err != nil {
 		return "", n > 0, err
 	}
-	answer, err := gather(conn, r.id)
+	answer, sure, err := gather(conn, r.id)
 	if err != nil {
 		return "", true, err
+	}
+	if !sure { // what comes later must not be taken for the next answer
+		r.hangUp()
+		return answer, true, nil
 	}
 	if !stop() {
 		return "", true, ctx.Err()
@@ -194,32 +199,40 @@ func (r *rconLine) talk(ctx context.Context, conn net.Conn, command string) (out
 	return answer, true, conn.SetDeadline(time.Time{})
 }
 
-func gather(conn net.Conn, id int32) (string, error) {
-	var answer strings.Builder
+// gather reads the packets of one answer. It is not sure of the end when the game did not answer the packet that marks it.
+func gather(conn net.Conn, id int32) (answer string, sure bool, err error) {
+	var all strings.Builder
 	end := int32(0) // id of the packet that marks the end, once it was sent
 	for {
+		if end != 0 {
+			if err := conn.SetReadDeadline(time.Now().Add(rconEnd)); err != nil {
+				return "", false, err
+			}
+		}
 		p, err := readPacket(conn)
 		switch {
+		case end != 0 && errors.Is(err, os.ErrDeadlineExceeded):
+			return all.String(), false, nil
 		case err != nil:
-			return "", err
+			return "", false, err
 		case end != 0 && p.ID == end:
-			return answer.String(), nil
+			return all.String(), true, nil
 		case p.ID != id:
-			return "", rcon.ErrInvalidPacketID
+			return "", false, rcon.ErrInvalidPacketID
 		}
 		body := p.Body()
-		if answer.Len()+len(body) <= maxAnswer {
-			answer.WriteString(body)
+		if all.Len()+len(body) <= maxAnswer {
+			all.WriteString(body)
 		}
 		if end != 0 {
 			continue
 		}
 		if len(body) < rconFragment {
-			return answer.String(), nil
+			return all.String(), true, nil
 		}
 		end = id + 1
 		if _, err := rcon.NewPacket(rcon.SERVERDATA_RESPONSE_VALUE, end, "").WriteTo(conn); err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
 }

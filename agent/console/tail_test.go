@@ -230,9 +230,11 @@ func TestF29FloodIsBoundedAndTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		const sent = 200_000
+		var all []logEntry
 		for i := range sent {
-			src.add(logEntry{1, time.Now().Add(time.Duration(i)), "flood\n"})
+			all = append(all, logEntry{1, time.Now().Add(time.Duration(i)), "flood\n"})
 		}
+		src.add(all...)
 		time.Sleep(30 * time.Second)
 		src.add(logEntry{1, time.Now(), "calm\n"})
 		time.Sleep(time.Second)
