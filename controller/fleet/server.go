@@ -126,6 +126,7 @@ type Waiting struct {
 	Need   Resources `json:"need"`
 	Reason string    `json:"reason"` // plain words
 	Since  time.Time `json:"since"`
+	Noted  time.Time `json:"noted"` // when Reason was written; it is renewed now and then, not with everything that happens in the fleet
 }
 
 // Need is what the server books on a node to run.

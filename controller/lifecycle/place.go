@@ -43,10 +43,10 @@ func (l *Lifecycle) room(ctx context.Context) (*placement.View, error) {
 // choice was overtaken.
 func (l *Lifecycle) place(ctx context.Context, view *placement.View, s fleet.Server) (fleet.Server, error) {
 	node, why := view.Choose(placement.Need{Resources: s.Need(), Pin: s.Pin, RequireSafe: l.safe}, l.strategy)
-	if node == "" && s.Waiting != nil && s.Waiting.Reason == why.Explain() {
+	out, now := s, time.Now().UTC()
+	if node == "" && noted(s, why.Explain(), now) {
 		return s, nil
 	}
-	out, now := s, time.Now().UTC()
 	err := l.update(ctx, func(tx store.Tx) error {
 		cur, err := fleet.Servers.Get(tx, s.ID)
 		if err != nil {

@@ -82,11 +82,11 @@ func (l *Lifecycle) bookOwn(tx store.Tx, s fleet.Server, now time.Time) (fleet.S
 	return l.wait(tx, s, fault.Message(err), now)
 }
 
-// wait notes that a server has no room; the note is told once, and renewed when its reason changes.
+// wait notes that a server has no room; that is told once.
 func (l *Lifecycle) wait(tx store.Tx, s fleet.Server, reason string, now time.Time) (fleet.Server, error) {
-	w := &fleet.Waiting{Need: s.Need(), Reason: reason, Since: now}
+	w := &fleet.Waiting{Need: s.Need(), Reason: reason, Since: now, Noted: now}
 	if s.Waiting != nil {
-		if s.Waiting.Reason == reason && s.Waiting.Need == w.Need {
+		if noted(s, reason, now) {
 			return s, nil
 		}
 		w.Since = s.Waiting.Since
@@ -95,4 +95,12 @@ func (l *Lifecycle) wait(tx store.Tx, s fleet.Server, reason string, now time.Ti
 	}
 	s.Waiting, s.Op = w, nil
 	return s, fleet.Servers.Put(tx, s)
+}
+
+// renoted is how often the reason why a server waits is written anew: with hundreds that wait, everything that happens changes all reasons.
+const renoted = 30 * time.Second
+
+// noted tells whether the row of a server that waits says why well enough.
+func noted(s fleet.Server, reason string, now time.Time) bool {
+	return s.Waiting != nil && s.Waiting.Need == s.Need() && (s.Waiting.Reason == reason || now.Sub(s.Waiting.Noted) < renoted)
 }

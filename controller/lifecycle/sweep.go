@@ -8,7 +8,6 @@ import (
 
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/fleet"
-	"github.com/payperplay/payperplay/controller/placement"
 	"github.com/payperplay/payperplay/controller/store"
 )
 
@@ -31,7 +30,8 @@ func (l *Lifecycle) sweep(ctx context.Context) error {
 	}
 	actions := Plan(snap, l.remembered(snap), now)
 	l.m.seen(snap)
-	var view *placement.View
+	read := time.Since(now)
+	defer l.pace(ctx, read)
 	for _, a := range actions {
 		if ctx.Err() != nil {
 			return nil
@@ -41,16 +41,7 @@ func (l *Lifecycle) sweep(ctx context.Context) error {
 			l.dispatch(ctx, a, snap)
 			continue
 		case a.Do == Place:
-			if view == nil {
-				if view, err = l.room(ctx); err != nil {
-					return err
-				}
-			}
-			_, err = l.place(ctx, view, snap.Servers[a.Server])
-			if fault.KindOf(err) == fault.Exhausted {
-				view, err = nil, nil // overtaken by a verb: look again
-				l.Kick()
-			}
+			err = l.placeLater(ctx, snap.Servers[a.Server])
 		case a.Do == Book && l.stillFull(ctx, snap.Servers[a.Server]):
 			continue
 		default:
@@ -64,6 +55,35 @@ func (l *Lifecycle) sweep(ctx context.Context) error {
 	return nil
 }
 
+// placeLater places a server in the loop, on a view of the fleet that is a little old when reading one is dear: the loop looks again,
+// and fleet.Assign refuses what does not fit.
+func (l *Lifecycle) placeLater(ctx context.Context, s fleet.Server) error {
+	began := time.Now()
+	if l.view == nil || began.After(l.viewUntil) {
+		view, err := l.room(ctx)
+		if err != nil {
+			return err
+		}
+		l.view, l.viewUntil = view, began.Add(10*time.Since(began))
+	}
+	_, err := l.place(ctx, l.view, s)
+	if fault.KindOf(err) == fault.Exhausted {
+		l.view, err = nil, nil // overtaken by a verb
+		l.Kick()
+	}
+	return err
+}
+
+// pace holds the loop back while it is kicked all the time, so that reading takes it at most a third of a core, and never longer than a second.
+func (l *Lifecycle) pace(ctx context.Context, read time.Duration) {
+	timer := time.NewTimer(min(2*read, time.Second))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 // stillFull tells whether a server that waits for room on its own node still has none, without writing anything.
 func (l *Lifecycle) stillFull(ctx context.Context, s fleet.Server) bool {
 	if s.Waiting == nil {
@@ -74,7 +94,7 @@ func (l *Lifecycle) stillFull(ctx context.Context, s fleet.Server) bool {
 		short = fleet.CanBook(tx, s, time.Now())
 		return nil
 	})
-	return err == nil && short != nil && fault.Message(short) == s.Waiting.Reason
+	return err == nil && short != nil && noted(s, fault.Message(short), time.Now())
 }
 
 // remembered gives the orders sent for the servers of a snapshot, and forgets those for all others: they are settled.
