@@ -1,6 +1,7 @@
 package tunnel_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -49,3 +50,10 @@ func openJournal(t testing.TB, dir string) *state.Journal {
 }
 
 func copyDir(from, to string) error { return os.CopyFS(to, os.DirFS(from)) }
+
+func contains(t testing.TB, file, word string) bool {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	must(t, err)
+	return bytes.Contains(data, []byte(word))
+}
