@@ -141,6 +141,30 @@ func TestPingFails(t *testing.T) {
 	}
 }
 
+// TestPingConnHasItsOwnDeadline: a caller that brings a connection and no deadline is not held up by silence.
+func TestPingConnHasItsOwnDeadline(t *testing.T) {
+	addr := listen(t, func(_ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	done := make(chan error, 1)
+	go func() {
+		_, err := PingConn(t.Context(), conn, addr, PingOptions{Timeout: 50 * time.Millisecond})
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(5 * time.Second):
+		_ = conn.Close()
+		t.Errorf("still waiting after 5 s; then %v", <-done)
+	}
+}
+
 func TestPingObeysItsContext(t *testing.T) {
 	reached := make(chan struct{})
 	addr := listen(t, func(_ net.Conn, r *bufio.Reader) {

@@ -209,10 +209,11 @@ func TestRecordsSurvive(t *testing.T) {
 	if on := strings.Count(string(written), "\n"); on < told {
 		t.Errorf("%d records told, %d on the disk", told, on)
 	}
-	if err := os.WriteFile(file, append(written, "999 torn"...), 0o600); err != nil {
+	if err := os.WriteFile(file, append(written, "999 torn"+strings.Repeat(" long", 100)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if on := strings.Count(string(written), "\n"); true {
+	{
+		on := strings.Count(string(written), "\n")
 		again := start(t, data)
 		again.expect(fmt.Sprintf("World has %d records", on))
 		again.expect("Done (")
@@ -220,6 +221,9 @@ func TestRecordsSurvive(t *testing.T) {
 		again.expect(fmt.Sprintf("record %d", on+1))
 		again.say("stop")
 		again.ended()
+		if after, err := os.ReadFile(file); err != nil || strings.Contains(string(after), "long") || strings.Count(string(after), "\n") != on+1 {
+			t.Errorf("after a torn line: %v\n%s", err, after)
+		}
 	}
 	if err := os.WriteFile(file, []byte("1 a\n3 b\n"), 0o600); err != nil {
 		t.Fatal(err)
