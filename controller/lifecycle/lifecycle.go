@@ -77,9 +77,7 @@ type Lifecycle struct {
 	m         *metrics
 	kicker    *loop.Kicker
 
-	view      *placement.View // of the loop only
-	viewUntil time.Time
-
+	room   room
 	mu     sync.Mutex
 	sent   map[string]Sent // by server: the last order, so that it is not repeated at once
 	flight map[string]int  // orders under way, by server and kind, and by node

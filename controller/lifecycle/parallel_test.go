@@ -16,6 +16,9 @@ import (
 // goroutines, and looks at every committed state on the way: no node ever has more booked than it has, no port is given twice.
 func TestS13ParallelStartsNeverOversubscribe(t *testing.T) {
 	w := newWorld(t)
+	w.crash()
+	w.once = true
+	w.boot()
 	agents := []*agent{w.node("n1", 20*gib), w.node("n2", 10*gib), w.node("n3", 7*gib)}
 	const servers, fit = 200, 20 + 10 + 7
 	for i := range servers {

@@ -30,8 +30,7 @@ func (l *Lifecycle) sweep(ctx context.Context) error {
 	}
 	actions := Plan(snap, l.remembered(snap), now)
 	l.m.seen(snap)
-	read := time.Since(now)
-	defer l.pace(ctx, read)
+	defer l.pace(ctx, now)
 	for _, a := range actions {
 		if ctx.Err() != nil {
 			return nil
@@ -41,7 +40,11 @@ func (l *Lifecycle) sweep(ctx context.Context) error {
 			l.dispatch(ctx, a, snap)
 			continue
 		case a.Do == Place:
-			err = l.placeLater(ctx, snap.Servers[a.Server])
+			_, err = l.place(ctx, snap.Servers[a.Server], now)
+			if fault.KindOf(err) == fault.Exhausted {
+				err = nil // overtaken by a verb: look again
+				l.Kick()
+			}
 		case a.Do == Book && l.stillFull(ctx, snap.Servers[a.Server]):
 			continue
 		default:
@@ -55,28 +58,9 @@ func (l *Lifecycle) sweep(ctx context.Context) error {
 	return nil
 }
 
-// placeLater places a server in the loop, on a view of the fleet that is a little old when reading one is dear: the loop looks again,
-// and fleet.Assign refuses what does not fit.
-func (l *Lifecycle) placeLater(ctx context.Context, s fleet.Server) error {
-	began := time.Now()
-	if l.view == nil || began.After(l.viewUntil) {
-		view, err := l.room(ctx)
-		if err != nil {
-			return err
-		}
-		l.view, l.viewUntil = view, began.Add(10*time.Since(began))
-	}
-	_, err := l.place(ctx, l.view, s)
-	if fault.KindOf(err) == fault.Exhausted {
-		l.view, err = nil, nil // overtaken by a verb
-		l.Kick()
-	}
-	return err
-}
-
-// pace holds the loop back while it is kicked all the time, so that reading takes it at most a third of a core, and never longer than a second.
-func (l *Lifecycle) pace(ctx context.Context, read time.Duration) {
-	timer := time.NewTimer(min(2*read, time.Second))
+// pace holds the loop back while it is kicked all the time, so that it works at most half of the time. It never waits longer than a second.
+func (l *Lifecycle) pace(ctx context.Context, began time.Time) {
+	timer := time.NewTimer(min(time.Since(began), time.Second))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -24,6 +24,7 @@ const gib = 1 << 30
 type world struct {
 	t    *testing.T
 	path string
+	once bool // transactions run once, where many are made
 	db   *bolt.DB
 	log  *event.Log
 	lc   *lifecycle.Lifecycle
@@ -44,7 +45,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) boot() {
 	w.t.Helper()
 	var err error
-	w.db, err = bolt.Open(w.t.Context(), w.path, bolt.Options{Tables: append(fleet.Tables(), event.Tables()...), DoubleRun: true})
+	w.db, err = bolt.Open(w.t.Context(), w.path, bolt.Options{Tables: append(fleet.Tables(), event.Tables()...), DoubleRun: !w.once})
 	w.must(err)
 	w.log, err = event.New(event.Options{DB: w.db})
 	w.must(err)
