@@ -64,7 +64,7 @@ func (l *late) Facts() protocol.NodeFacts {
 	}
 	now := machine.Facts()
 	if now.Docker == "" && len(now.Degraded) == 0 {
-		now.Degraded = facts.Degraded // the engine has not been asked again yet
+		now.Docker, now.Degraded = facts.Docker, facts.Degraded // the engine has not been asked again yet
 	}
 	return now
 }

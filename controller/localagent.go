@@ -139,6 +139,6 @@ func (l *localAgent) start(ctx context.Context) error {
 
 // enrolled tells whether the agent has an identity already.
 func (l *localAgent) enrolled() bool {
-	_, err := os.Stat(filepath.Join(l.data, "identity", "node.crt"))
+	_, err := os.Stat(filepath.Join(l.data, "identity.json"))
 	return err == nil
 }

@@ -115,11 +115,12 @@ func newServerDelete(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := cl.DeleteServer(cmd.Context(), args[0]); err != nil {
+			s, err := cl.DeleteServer(cmd.Context(), args[0])
+			if err != nil {
 				return err
 			}
 			if w.wait {
-				return c.waitGone(cmd.Context(), cl, args[0], w)
+				return c.waitGone(cmd.Context(), cl, s, w)
 			}
 			c.info("%s is being deleted", args[0])
 			return nil

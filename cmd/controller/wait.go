@@ -97,7 +97,7 @@ func (c *cli) waitFor(ctx context.Context, cl *client.Client, s client.Server, w
 	defer cancel()
 	p := c.newProgress()
 	defer p.end()
-	name := s.Name
+	name, id := s.Name, s.ID
 	for {
 		ok, err := done(s)
 		if ok || err != nil {
@@ -108,7 +108,7 @@ func (c *cli) waitFor(ctx context.Context, cl *client.Client, s client.Server, w
 			text += " (" + s.Progress + ")"
 		}
 		p.show(text)
-		next, err := c.poll(ctx, cl, name, p)
+		next, err := c.poll(ctx, cl, id, p)
 		if err != nil {
 			if errors.Is(err, context.DeadlineExceeded) {
 				return s, protocol.Faultf(protocol.Timeout, "the order stands; look again with 'controller server show "+name+"'", "%s is still %s after %s", name, s.State, w.timeout)
@@ -120,7 +120,7 @@ func (c *cli) waitFor(ctx context.Context, cl *client.Client, s client.Server, w
 }
 
 // poll reads the server again, after a moment.
-func (c *cli) poll(ctx context.Context, cl *client.Client, name string, p *progress) (client.Server, error) {
+func (c *cli) poll(ctx context.Context, cl *client.Client, id string, p *progress) (client.Server, error) {
 	wait := 200 * time.Millisecond
 	for {
 		select {
@@ -128,17 +128,18 @@ func (c *cli) poll(ctx context.Context, cl *client.Client, name string, p *progr
 			return client.Server{}, ctx.Err()
 		case <-time.After(wait):
 		}
-		s, err := cl.Server(ctx, name)
+		s, err := cl.Server(ctx, id)
 		if protocol.CodeOf(err) != protocol.Unavailable || ctx.Err() != nil {
 			return s, err
 		}
-		p.show(name + ": the controller does not answer; trying again")
+		p.show("the controller does not answer; trying again")
 		wait = min(2*wait, 2*time.Second)
 	}
 }
 
-func (c *cli) waitGone(ctx context.Context, cl *client.Client, name string, w waitFlags) error {
-	_, err := c.waitFor(ctx, cl, client.Server{Name: name, Explain: "deleting"}, w, func(client.Server) (bool, error) { return false, nil })
+// waitGone waits until nothing is left of a deleted server. Its name may already be another's, so it asks by id.
+func (c *cli) waitGone(ctx context.Context, cl *client.Client, s client.Server, w waitFlags) error {
+	_, err := c.waitFor(ctx, cl, s, w, func(client.Server) (bool, error) { return false, nil })
 	if protocol.CodeOf(err) == protocol.NotFound {
 		return nil
 	}

@@ -127,7 +127,7 @@ func newRig(t *testing.T, serveArgs ...string) *rig {
 func (r *rig) down() {
 	if r.agent != nil {
 		r.agent.end(syscall.SIGTERM)
-		out, err := exec.Command(filepath.Join(root, "build", "agent"), "cleanup", "--data", filepath.Join(r.dir, "agent"), "--stop").CombinedOutput()
+		out, err := exec.Command(filepath.Join(root, "build", "agent"), "cleanup", "--data", filepath.Join(r.dir, "agent")).CombinedOutput()
 		if err != nil {
 			r.t.Errorf("cleanup: %v\n%s", err, out)
 		}

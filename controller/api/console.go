@@ -205,10 +205,30 @@ func (a *API) console(c echo.Context, actor Actor) error {
 	return a.serveSocket(c, actor,
 		func(ctx context.Context, ws socket) error { return a.readCommands(ctx, ws, actor, s.ID) },
 		func(ctx context.Context, ws socket) error {
+			cursor := max(after, 0)
 			return a.Console.FollowAs(ctx, actor.Name, s.ID, after, func(b protocol.LineBatch) error {
-				return ws.send(ctx, client.ConsoleMessage{Type: "lines", Lines: linesView(b.Lines), Head: b.Head})
+				return sendLines(ctx, ws, b, &cursor)
 			})
 		})
+}
+
+// sendLines sends a batch. What the console room says by itself (the node is away, it is back) has no number of its own:
+// it goes as a notice, so that among lines every number comes once.
+func sendLines(ctx context.Context, ws socket, b protocol.LineBatch, cursor *int64) error {
+	var lines []protocol.Line
+	for _, l := range b.Lines {
+		if l.Seq > *cursor {
+			lines, *cursor = append(lines, l), l.Seq
+			continue
+		}
+		if err := ws.send(ctx, client.ConsoleMessage{Type: "notice", Text: l.Text}); err != nil {
+			return err
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return ws.send(ctx, client.ConsoleMessage{Type: "lines", Lines: linesView(lines), Head: b.Head})
 }
 
 // readCommands runs what the viewer types, one at a time and in order.

@@ -63,9 +63,10 @@ func (c *Client) order(ctx context.Context, name, verb string, body any) (Server
 	return s, c.do(ctx, call{method: http.MethodPost, path: serverPath(name) + "/" + verb, body: body}, &s)
 }
 
-// DeleteServer deletes a server and its world.
-func (c *Client) DeleteServer(ctx context.Context, name string) error {
-	return c.do(ctx, call{method: http.MethodDelete, path: serverPath(name)}, nil)
+// DeleteServer orders that a server and its world are deleted. Its name is free at once; by its id it can be seen until it is gone.
+func (c *Client) DeleteServer(ctx context.Context, name string) (Server, error) {
+	var s Server
+	return s, c.do(ctx, call{method: http.MethodDelete, path: serverPath(name)}, &s)
 }
 
 // Command runs one console command.
