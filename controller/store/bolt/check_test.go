@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -95,5 +96,30 @@ func TestCheckReportsWhatIsThere(t *testing.T) {
 	r := mustBeClean(t, path)
 	if r.Cluster != cluster || r.Term != 1 || !slices.Equal(r.Tables, []TableReport{{"items", 2}, {"others", 0}}) {
 		t.Errorf("report %+v", r)
+	}
+}
+
+// TestF14ReadThroughDamagedIndex has index entries that lie: what they lead to is an error, not another row's value.
+func TestF14ReadThroughDamagedIndex(t *testing.T) {
+	db := openAt(t, filepath.Join(t.TempDir(), "controller.db"), Options{Tables: storetest.Tables()})
+	putItems(t, db, storetest.Item{ID: "a", Name: "one"}, storetest.Item{ID: "b", Name: "two"})
+	err := db.b.Update(func(btx *bbolt.Tx) error {
+		b := btx.Bucket([]byte("items/name"))
+		return errors.Join(b.Put([]byte("one\x00"), []byte("b")), b.Put([]byte("three\x00"), []byte("gone")))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.View(t.Context(), func(tx store.Tx) error {
+		for _, name := range []string{"one", "three"} {
+			var damaged *store.DamagedError
+			if v, err := storetest.Items.Lookup(tx, "name", name); !errors.As(err, &damaged) {
+				t.Errorf("Lookup(%s) = %v, %v; want a DamagedError", name, v, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

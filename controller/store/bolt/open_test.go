@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +55,41 @@ func TestF24SecondOpenerIsRefused(t *testing.T) {
 		t.Errorf("Check of a store in use: %v", err)
 	}
 	putItems(t, db, storetest.Item{ID: "a"}) // the first one goes on
+}
+
+// TestF24ManyFirstOpeners starts many controllers on no file at all: one leads, the others are refused.
+func TestF24ManyFirstOpeners(t *testing.T) {
+	for range 20 {
+		path := filepath.Join(t.TempDir(), "controller.db")
+		var leaders atomic.Int64
+		var group sync.WaitGroup
+		leave := make(chan struct{})
+		var tried sync.WaitGroup
+		for range 6 {
+			tried.Add(1)
+			group.Go(func() {
+				db, err := Open(t.Context(), path, Options{Tables: storetest.Tables()})
+				tried.Done()
+				if err != nil {
+					if fault.KindOf(err) != fault.Conflict {
+						t.Errorf("Open: %v", err)
+					}
+					return
+				}
+				leaders.Add(1)
+				<-leave
+				if err := db.Close(); err != nil {
+					t.Errorf("Close: %v", err)
+				}
+			})
+		}
+		tried.Wait()
+		close(leave)
+		group.Wait()
+		if leaders.Load() != 1 {
+			t.Fatalf("%d controllers lead one store", leaders.Load())
+		}
+	}
 }
 
 func TestF24TermRisesAtEachOpen(t *testing.T) {
