@@ -41,7 +41,10 @@ func (c *Client) Create(ctx context.Context, r Run) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, slow)
+	ctx, cancel, err := c.begin(ctx, slow, "making the container")
+	if err != nil {
+		return "", err
+	}
 	defer cancel()
 	if err := failpoint.Hit("docker.create.before"); err != nil {
 		return "", err
@@ -62,7 +65,10 @@ func (c *Client) Create(ctx context.Context, r Run) (id string, err error) {
 
 // Start runs a made container.
 func (c *Client) Start(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, slow)
+	ctx, cancel, err := c.begin(ctx, slow, "starting the container")
+	if err != nil {
+		return err
+	}
 	defer cancel()
 	if err := failpoint.Hit("docker.start.before"); err != nil {
 		return err
@@ -75,9 +81,12 @@ func (c *Client) Start(ctx context.Context, id string) error {
 
 // Signal sends "SIGTERM" or "SIGKILL". A container that does not run is fine.
 func (c *Client) Signal(ctx context.Context, id, signal string) error {
-	ctx, cancel := context.WithTimeout(ctx, quick)
+	ctx, cancel, err := c.begin(ctx, quick, "sending "+signal)
+	if err != nil {
+		return err
+	}
 	defer cancel()
-	err := c.api.ContainerKill(ctx, id, signal)
+	err = c.api.ContainerKill(ctx, id, signal)
 	if err == nil || IsGone(err) || strings.Contains(err.Error(), "is not running") {
 		return nil
 	}
@@ -86,9 +95,12 @@ func (c *Client) Signal(ctx context.Context, id, signal string) error {
 
 // Remove removes a container, killing it if it runs; one that is not there is fine.
 func (c *Client) Remove(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, slow)
+	ctx, cancel, err := c.begin(ctx, slow, "removing the container")
+	if err != nil {
+		return err
+	}
 	defer cancel()
-	err := c.api.ContainerRemove(ctx, id, container.RemoveOptions{RemoveVolumes: true, Force: true})
+	err = c.api.ContainerRemove(ctx, id, container.RemoveOptions{RemoveVolumes: true, Force: true})
 	if err == nil || IsGone(err) || strings.Contains(err.Error(), "is already in progress") {
 		return nil
 	}
@@ -97,7 +109,10 @@ func (c *Client) Remove(ctx context.Context, id string) error {
 
 // Inspect reads one container. A missing one is a NotFound fault.
 func (c *Client) Inspect(ctx context.Context, id string) (Container, error) {
-	ctx, cancel := context.WithTimeout(ctx, quick)
+	ctx, cancel, err := c.begin(ctx, quick, "looking at the container")
+	if err != nil {
+		return Container{}, err
+	}
 	defer cancel()
 	in, err := c.api.ContainerInspect(ctx, id)
 	if err != nil {
@@ -109,7 +124,10 @@ func (c *Client) Inspect(ctx context.Context, id string) (Container, error) {
 
 // List reads all containers of this node, running or not; server narrows it, empty means all.
 func (c *Client) List(ctx context.Context, server string) ([]Container, error) {
-	list, cancel := context.WithTimeout(ctx, quick)
+	list, cancel, err := c.begin(ctx, quick, "listing containers")
+	if err != nil {
+		return nil, err
+	}
 	defer cancel()
 	found, err := c.api.ContainerList(list, container.ListOptions{All: true, Filters: c.mine(server)})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -55,6 +56,8 @@ type Options struct {
 // Client talks to one engine for one node. Its methods may be called from any goroutine.
 type Client struct {
 	api    *client.Client
+	spoken atomic.Bool       // the API version is agreed on
+	turn   chan struct{}     // held by who agrees on it
 	labels map[string]string // cluster and node, on every object
 	name   string            // of the node, for people
 	tag    string
@@ -78,7 +81,7 @@ func New(o Options) (*Client, error) {
 	if o.Name == "" {
 		o.Name = o.Node
 	}
-	c := &Client{api: api, log: o.Logger, name: o.Name, files: fileLimit(), tag: Tag(o.Cluster, o.Node), labels: map[string]string{LabelCluster: o.Cluster, LabelNode: o.Node}}
+	c := &Client{api: api, turn: make(chan struct{}, 1), log: o.Logger, name: o.Name, files: fileLimit(), tag: Tag(o.Cluster, o.Node), labels: map[string]string{LabelCluster: o.Cluster, LabelNode: o.Node}}
 	if o.Metrics != nil {
 		o.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "payperplay_agent_docker_up", Help: "1 while the Docker engine answers."},
 			func() float64 {
@@ -92,7 +95,7 @@ func New(o Options) (*Client, error) {
 }
 
 func dial(host string) (*client.Client, error) {
-	opts := []client.Opt{client.WithHostFromEnv(), client.WithAPIVersionNegotiation()}
+	opts := []client.Opt{client.WithHostFromEnv()}
 	if host != "" {
 		opts[0] = client.WithHost(host)
 	}
@@ -114,6 +117,39 @@ func fileLimit() int64 {
 
 // Close drops idle connections.
 func (c *Client) Close() error { return c.api.Close() }
+
+// begin gives a call its deadline and, once, agrees with the engine on an API version. (The client's own negotiation waits for
+// one call after the other when the engine hangs.)
+func (c *Client) begin(ctx context.Context, limit time.Duration, doing string) (context.Context, context.CancelFunc, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	if err := c.agree(ctx); err != nil {
+		cancel()
+		return nil, nil, c.explain(err, doing)
+	}
+	return ctx, cancel, nil
+}
+
+func (c *Client) agree(ctx context.Context) error {
+	if c.spoken.Load() {
+		return nil
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if c.spoken.Load() {
+		return nil
+	}
+	pong, err := c.api.Ping(ctx)
+	if err != nil {
+		return err
+	}
+	c.api.NegotiateAPIVersionPing(pong)
+	c.spoken.Store(true)
+	return nil
+}
 
 // Tag gives the short name of a node's objects: names of bridges, containers and firewall chains begin with it.
 func Tag(cluster, node string) string {

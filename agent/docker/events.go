@@ -87,6 +87,9 @@ const (
 func (c *Client) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingDeadline)
 	defer cancel()
+	if err := c.agree(ctx); err != nil {
+		return c.explain(err, "a ping")
+	}
 	if _, err := c.api.Ping(ctx); err != nil {
 		return c.explain(err, "a ping")
 	}

@@ -35,9 +35,12 @@ func (c *Client) EnsureImage(ctx context.Context, ref, hint string, progress fun
 
 // HasImage tells whether the image is on the node.
 func (c *Client) HasImage(ctx context.Context, ref string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, quick)
+	ctx, cancel, err := c.begin(ctx, quick, "looking for image "+ref)
+	if err != nil {
+		return false, err
+	}
 	defer cancel()
-	_, err := c.api.ImageInspect(ctx, ref)
+	_, err = c.api.ImageInspect(ctx, ref)
 	if IsGone(err) {
 		return false, nil
 	}

@@ -27,7 +27,10 @@ func (c *Client) Tag() string { return c.tag }
 
 // EnsureNetwork makes the server's bridge on the given network, or finds it.
 func (c *Client) EnsureNetwork(ctx context.Context, server string, subnet netip.Prefix) error {
-	ctx, cancel := context.WithTimeout(ctx, slow)
+	ctx, cancel, err := c.begin(ctx, slow, "looking for the server's bridge")
+	if err != nil {
+		return err
+	}
 	defer cancel()
 	name := c.networkName(server)
 	have, err := c.api.NetworkInspect(ctx, name, network.InspectOptions{})
@@ -58,7 +61,10 @@ func (c *Client) EnsureNetwork(ctx context.Context, server string, subnet netip.
 
 // RemoveNetwork removes the server's bridge; one that is not there is fine.
 func (c *Client) RemoveNetwork(ctx context.Context, server string) error {
-	ctx, cancel := context.WithTimeout(ctx, slow)
+	ctx, cancel, err := c.begin(ctx, slow, "removing the server's bridge")
+	if err != nil {
+		return err
+	}
 	defer cancel()
 	if err := c.api.NetworkRemove(ctx, c.networkName(server)); err != nil && !IsGone(err) {
 		return c.explain(err, "removing the server's bridge")
@@ -68,7 +74,10 @@ func (c *Client) RemoveNetwork(ctx context.Context, server string) error {
 
 // Networks lists the servers that have a bridge on this node.
 func (c *Client) Networks(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, quick)
+	ctx, cancel, err := c.begin(ctx, quick, "listing bridges")
+	if err != nil {
+		return nil, err
+	}
 	defer cancel()
 	list, err := c.api.NetworkList(ctx, network.ListOptions{Filters: c.mine("")})
 	if err != nil {

@@ -23,14 +23,17 @@ func Probe(ctx context.Context, host string) (Engine, error) {
 	if err != nil {
 		return Engine{}, err
 	}
-	c := &Client{api: api}
+	c := &Client{api: api, turn: make(chan struct{}, 1)}
 	defer func() { _ = api.Close() }()
 	return c.Engine(ctx)
 }
 
 // Engine asks for the engine's version and limits.
 func (c *Client) Engine(ctx context.Context) (Engine, error) {
-	ctx, cancel := context.WithTimeout(ctx, quick)
+	ctx, cancel, err := c.begin(ctx, quick, "asking for the engine's version")
+	if err != nil {
+		return Engine{}, err
+	}
 	defer cancel()
 	version, err := c.api.ServerVersion(ctx)
 	if err != nil {

@@ -40,6 +40,9 @@ func (t *Terminal) Logs(ctx context.Context, since time.Time, follow bool) (io.R
 	if !since.IsZero() {
 		o.Since = fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond())
 	}
+	if err := t.c.agreeSoon(ctx, "reading the console"); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	late := time.AfterFunc(quick, func() { cancel(context.DeadlineExceeded) })
 	body, err := t.c.api.ContainerLogs(ctx, t.id, o)
@@ -54,6 +57,15 @@ func (t *Terminal) Logs(ctx context.Context, since time.Time, follow bool) (io.R
 	return nil, err
 }
 
+// agreeSoon is begin for streams, which live longer than a call.
+func (c *Client) agreeSoon(ctx context.Context, doing string) error {
+	_, cancel, err := c.begin(ctx, quick, doing)
+	if err == nil {
+		cancel()
+	}
+	return err
+}
+
 type logs struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc
@@ -66,6 +78,9 @@ func (l *logs) Close() error {
 
 // Stdin opens the container's standard input. It lives until it is closed, the container ends or ctx ends.
 func (t *Terminal) Stdin(ctx context.Context) (io.WriteCloser, error) {
+	if err := t.c.agreeSoon(ctx, "attaching to the console"); err != nil {
+		return nil, err
+	}
 	type answer struct {
 		h   types.HijackedResponse
 		err error
