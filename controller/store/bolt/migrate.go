@@ -3,14 +3,10 @@ package bolt
 import (
 	"bytes"
 	"fmt"
-	"iter"
-	"maps"
 	"slices"
 
 	"github.com/payperplay/payperplay/controller/store"
 )
-
-func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 // migrate makes the buckets of a new table, and rebuilds the rows and indexes of one whose declaration has changed.
 func (t *tx) migrate(tb *table) error {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -237,7 +238,7 @@ func (db *DB) lead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(mapsKeys(db.tables)) {
+	for _, name := range slices.Sorted(maps.Keys(db.tables)) {
 		if err := t.migrate(db.tables[name]); err != nil {
 			return err
 		}
