@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestS13ParallelStartsNeverOversubscribe(t *testing.T) {
 	stop, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
-		tick := time.NewTicker(2 * time.Millisecond)
+		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			w.audit()
@@ -48,7 +49,7 @@ func TestS13ParallelStartsNeverOversubscribe(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	w.eventually("37 run and the rest wait", func() bool { return w.count("running") == fit && w.count("waiting") == servers-fit })
+	w.eventually("37 run and the rest wait", map[string]int{"running": fit, "waiting": servers - fit})
 	for i, a := range agents {
 		w.booked(a, []int64{20, 10, 7}[i]*gib)
 	}
@@ -62,9 +63,7 @@ func TestS13ParallelStartsNeverOversubscribe(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	w.eventually("ten others run", func() bool {
-		return w.count("running") == fit && w.count("waiting") == servers-fit-10 && w.count("stopped") == 10
-	})
+	w.eventually("ten others run", map[string]int{"running": fit, "waiting": servers - fit - 10, "stopped": 10})
 	close(stop)
 	<-watched
 	up := 0
@@ -129,21 +128,30 @@ func (w *world) audit() {
 	}
 }
 
-func (w *world) count(state string) int {
+// tally counts the servers by what people see of them.
+func (w *world) tally() map[string]int {
 	w.t.Helper()
-	page, _, err := w.lc.List(w.t.Context(), lifecycle.Filter{State: state, Limit: 1000})
+	page, _, err := w.lc.List(w.t.Context(), lifecycle.Filter{Limit: 1000})
 	w.must(err)
-	return len(page)
+	n := map[string]int{}
+	for _, e := range page {
+		n[e.Status.State]++
+	}
+	return n
 }
 
 // eventually waits for real time to pass; it is for tests outside a bubble.
-func (w *world) eventually(what string, ok func() bool) {
+func (w *world) eventually(what string, want map[string]int) {
 	w.t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(60 * time.Second); !ok(); {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		got := w.tally()
+		if maps.Equal(got, want) {
+			return
+		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("not within a minute: %s; running %d, waiting %d, stopped %d", what, w.count("running"), w.count("waiting"), w.count("stopped"))
+			w.t.Fatalf("not within two minutes: %s; %v, want %v", what, got, want)
 		}
 		<-tick.C
 	}
