@@ -103,10 +103,10 @@ const server = createServer(async (req, res) => {
     if (area === 'nodes') return send(res, 200, world.nodeAct(name, verb));
     if (area === 'templates') return send(res, 200, { items: world.templates });
     if (area === 'events') {
-      const after = Number(q.get('after') ?? 0);
+      const to = Number(q.get('cursor') ?? Infinity); // newest first, as the UI asks
       const since = Date.parse(q.get('since') ?? 0) || 0;
-      const items = world.events.filter((e) => e.seq > after && Date.parse(e.at) >= since && (!q.get('server') || e.server === q.get('server')));
-      return send(res, 200, { items: items.slice(0, 500), ...(items.length > 500 ? { next: String(items[499].seq) } : {}) });
+      const items = world.events.filter((e) => e.seq < to && Date.parse(e.at) >= since && (!q.get('server') || e.server === q.get('server')));
+      return send(res, 200, { items: items.slice(-500).reverse(), ...(items.length > 500 ? { next: String(items.at(-500).seq) } : {}) });
     }
     throw new Refused(404, 'not_found', 'There is no such path.', 'See /api/docs.');
   } catch (error) {

@@ -26,13 +26,13 @@ export default function Feed({ server }: { server?: string }) {
     let gone = false;
     const read = async () => {
       let list: Event[] = [];
-      let after = '';
+      let cursor = '';
       const since = new Date(Date.now() - hours * 3_600_000).toISOString();
       do {
-        const page = await api.events({ since, limit: '500', ...(server ? { server } : {}), ...(after ? { after } : {}) });
+        const page = await api.events({ since, newest: 'true', limit: '500', ...(server ? { server } : {}), ...(cursor ? { cursor } : {}) });
         list = join(list, page.items ?? [], most);
-        after = page.next ?? '';
-      } while (after && !gone && list.length < most);
+        cursor = page.next ?? '';
+      } while (cursor && !gone && list.length < most);
       if (!gone) setEvents((live) => join(live ?? [], list, most));
     };
     setProblem(undefined);

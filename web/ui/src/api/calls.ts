@@ -28,7 +28,7 @@ export const api = {
 
   nodes: () => all<Node>('/api/nodes'),
   createToken: (body: CreateToken) => call<Token>('POST', '/api/nodes/tokens', { body, headers: { 'Idempotency-Key': idempotencyKey() } }),
-  nodeAct: (name: string, verb: 'revoke' | 'cordon' | 'uncordon') => call<Node | undefined>('POST', `/api/nodes/${encodeURIComponent(name)}/${verb}`, { body: {} }),
+  nodeAct: (name: string, verb: 'revoke' | 'cordon' | 'uncordon' | 'unlock') => call<Node | undefined>('POST', `/api/nodes/${encodeURIComponent(name)}/${verb}`, { body: {} }),
 
   templates: async () => (await call<Page<Template>>('GET', '/api/templates')).items ?? [],
   events: (query: Record<string, string>) => call<Page<Event>>('GET', `/api/events?${new URLSearchParams(query)}`),

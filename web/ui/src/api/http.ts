@@ -89,7 +89,7 @@ export function problemFrom(status: number, text: string): Problem {
   } catch {
     // not JSON: a proxy in between answered
   }
-  return { type: 'about:blank', title: `HTTP ${status}`, status, detail: '', code: status === 401 ? 'unauthenticated' : '' } as Problem;
+  return { type: 'about:blank', title: `HTTP ${status}`, status, detail: '', code: status === 401 ? 'unauthorized' : '' } as Problem;
 }
 
 function unreachable(): Problem {

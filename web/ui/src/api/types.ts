@@ -1,5 +1,5 @@
-// The API's nouns, from the OpenAPI document (see "#schema" in tsconfig.json).
-import type { components } from '#schema';
+// The API's nouns. ./schema.d.ts is made from the controller's OpenAPI document by `npm run types` (make web does it).
+import type { components } from './schema';
 
 type S = components['schemas'];
 

@@ -29,7 +29,7 @@ export function CommandLine({ server, onSend }: { server: Server; onSend: (comma
       <label class="commandline-box">
         <span class="prompt mono" aria-hidden="true">›</span>
         <input class="mono" id="command" aria-label={t('console.command')} placeholder={able ? t('console.placeholder') : t('console.off')} disabled={!able}
-          value={value} maxLength={8000} autocomplete="off" autocapitalize="off" autocorrect="off" spellcheck={false} enterKeyHint="send"
+          value={value} maxLength={4000} autocomplete="off" autocapitalize="off" autocorrect="off" spellcheck={false} enterKeyHint="send"
           onInput={(e) => set(e.currentTarget.value)}
           onKeyDown={(e) => {
             if (e.key === 'ArrowUp' || e.key === 'ArrowDown') {

@@ -89,11 +89,13 @@ export class ConsoleSession {
         if (change.appended === undefined) void this.screen.redraw(this.buffer.lines);
         else if (change.appended.length > 0) this.screen.append(change.appended, this.buffer.lines);
         if (this.buffer.last > 0) this.empty.value = false;
+        this.notice.value = '';
         if (change.hole) void this.fill(change.hole.from, change.hole.to);
         break;
       }
       case 'notice':
-        this.notice.value = message.text ?? '';
+      case 'end': // the controller ends the stream and says why; the socket comes back by itself
+        this.notice.value = message.text || message.problem?.detail || '';
         break;
       case 'reply': {
         const command = this.asked.get(message.id ?? '');

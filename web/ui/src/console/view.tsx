@@ -51,7 +51,7 @@ export default function ConsoleView({ server }: { server: Server }) {
       current.close();
       made.close();
     };
-  }, [server.name]);
+  }, [server.id]);
 
   useEffect(() => screen?.retheme(), [screen, theme.value]);
 

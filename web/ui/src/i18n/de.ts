@@ -3,13 +3,13 @@ import type { Key } from './en';
 export const de: Record<Key, string> = {
   servers: 'Server', nodes: 'Knoten', activity: 'Aktivität', areas: 'Bereiche', crumbs: 'Du bist hier', skip: 'Zum Inhalt', actions: 'Aktionen',
   name: 'Name', state: 'Zustand', players: 'Spieler', memory: 'Speicher', cpu: 'CPU', 'cpu.cores': 'CPU-Kerne', node: 'Knoten', address: 'Adresse', version: 'Version',
-  cancel: 'Abbrechen', close: 'Schließen', retry: 'Noch einmal', undo: 'Rückgängig', done: 'Fertig', more: 'Mehr', yes: 'ja', since: 'seit', loading: 'Lädt…', working: 'Arbeitet',
+  cancel: 'Abbrechen', close: 'Schließen', retry: 'Noch einmal', undo: 'Rückgängig', done: 'Fertig', more: 'Mehr', for: 'seit {time}', yes: 'ja', loading: 'Lädt…', working: 'Arbeitet',
   lost: 'Diese Seite gibt es nicht', 'boot.trouble': 'Der Controller antwortet nicht. Neuer Versuch läuft…',
   'copy.title': 'Kopieren', 'copy.what': '{what} kopieren', 'copy.done': 'Kopiert',
   'confirm.type': 'Zum Bestätigen {name} eintippen',
 
   'link.live': 'Live', 'link.reconnecting': 'Verbindet neu…', 'link.stale': 'Alter Stand: zuletzt gehört {time}',
-  'problem.unreachable': 'Der Controller antwortet nicht.', 'problem.unauthenticated': 'Du bist nicht mehr angemeldet.', 'problem.internal': 'In dieser Seite ging etwas schief.',
+  'problem.unreachable': 'Der Controller antwortet nicht.', 'problem.unauthorized': 'Du bist nicht mehr angemeldet.', 'problem.internal': 'In dieser Seite ging etwas schief.',
   'problem.retrying': 'Die Seite versucht es weiter. Prüfe deine Verbindung und den Controller.',
 
   'login.title': 'Bei PayPerPlay anmelden', 'login.text': 'Füge das Betreiber-Token dieses Controllers ein.', 'login.token': 'Betreiber-Token', 'login.go': 'Anmelden',
@@ -22,7 +22,7 @@ export const de: Record<Key, string> = {
 
   'state.running': 'Läuft', 'state.starting': 'Startet', 'state.stopping': 'Stoppt', 'state.stopped': 'Gestoppt', 'state.waiting': 'Wartet', 'state.crashed': 'Abgestürzt',
   'state.failed': 'Fehlgeschlagen', 'state.unknown': 'Unbekannt', 'state.deleting': 'Wird gelöscht', 'state.asleep': 'Schläft', 'state.held': 'Angehalten', 'state.restarting': 'Startet neu',
-  'state.killing': 'Wird abgebrochen', 'state.archived': 'Archiviert',
+  'state.killing': 'Wird abgebrochen', 'state.pulling': 'Holt Image', 'state.archived': 'Archiviert',
   'verb.start': 'Starten', 'verb.stop': 'Stoppen', 'verb.restart': 'Neu starten', 'verb.kill': 'Abbrechen (Kill)', 'verb.delete': 'Löschen',
   'way.again': 'Wieder starten', 'way.retry': 'Noch einmal', 'way.giveup': 'Nicht weiter warten', 'way.nodes': 'Knoten ansehen', 'way.stop': 'Gestoppt lassen',
 
@@ -34,7 +34,7 @@ export const de: Record<Key, string> = {
   'create.more': 'Spieleinstellungen', 'create.go': 'Erstellen und starten', 'create.only': 'Erstellen',
   'name.help': 'Kleinbuchstaben, Ziffern und Bindestriche.', 'name.empty': 'Ein Name fehlt.', 'name.form': 'Nur a–z, 0–9 und Bindestriche, höchstens 32, am Anfang und Ende Buchstabe oder Ziffer.', 'name.taken': 'Dieser Name ist vergeben.',
   'memory.exact': 'Speicher, genau', 'memory.help': 'Mindestens {min}; {recommended} passt meist.', 'memory.min': 'Mindestens {min}.',
-  'env.int': 'Das muss eine ganze Zahl sein.', 'env.range': 'Das muss zwischen {min} und {max} liegen.', 'env.enum': 'Das muss eines davon sein: {values}.', 'env.default': 'Vorgabe: {value}', 'env.unset': 'Nicht gesetzt',
+  'env.int': 'Das muss eine ganze Zahl sein.', 'env.range': 'Das muss zwischen {min} und {max} liegen.', 'env.enum': 'Das muss eines davon sein: {values}.', 'env.default': 'Vorgabe: {value}', 'env.long': 'Das darf höchstens {max} Zeichen haben.', 'env.unset': 'Nicht gesetzt',
 
   'players.unknown': 'nicht bekannt', 'players.none': 'Keine Spieler', 'players.count': '{n} / {max} Spieler', 'cpu.count': '{n} Kerne',
   'address.none': 'Noch keine Adresse', 'address.copy': 'Adresse kopieren',
@@ -61,12 +61,17 @@ export const de: Record<Key, string> = {
 
   'activity.filter': 'Filtern', 'activity.family': 'Art', 'activity.all': 'Alles', 'activity.span': 'Zeitraum', 'activity.hours': 'Letzte {n} h', 'activity.days': 'Letzte {n} Tage',
   'activity.none': 'In dieser Zeit ist nichts geschehen', 'activity.on': 'auf', 'activity.most': 'Die neuesten {n} sind gezeigt. Wähle eine kürzere Zeit oder nutze controller event list.',
-  'event.server.created': 'Server erstellt', 'event.server.updated': 'Einstellungen geändert', 'event.server.deleted': 'Server gelöscht', 'event.server.start': 'Start verlangt', 'event.server.stop': 'Stopp verlangt',
-  'event.server.starting': 'Server startet', 'event.server.started': 'Server gestartet', 'event.server.ready': 'Server bereit', 'event.server.stopping': 'Server stoppt', 'event.server.stopped': 'Server gestoppt',
-  'event.server.crashed': 'Server abgestürzt', 'event.server.failed': 'Start fehlgeschlagen', 'event.server.waiting': 'Wartet auf Platz', 'event.server.placed': 'Einem Knoten zugeteilt', 'event.server.killed': 'Server abgebrochen',
-  'event.server.restarted': 'Server neu gestartet', 'event.player.joined': 'Spieler gekommen', 'event.player.left': 'Spieler gegangen',
-  'event.node.joined': 'Knoten beigetreten', 'event.node.connected': 'Knoten verbunden', 'event.node.disconnected': 'Knoten getrennt', 'event.node.revoked': 'Knoten ausgeschlossen', 'event.node.cordoned': 'Knoten abgesperrt',
-  'event.node.uncordoned': 'Knoten freigegeben', 'event.node.unreachable': 'Knoten nicht erreichbar', 'event.node.degraded': 'Knoten eingeschränkt', 'event.node.token': 'Beitritts-Token erstellt',
+  'event.server.created': 'Server erstellt', 'event.server.changed': 'Einstellungen geändert', 'event.server.delete_requested': 'Löschen verlangt', 'event.server.deleted': 'Server gelöscht',
+  'event.server.removed': 'Von seinem Knoten entfernt', 'event.server.start_requested': 'Start verlangt', 'event.server.stop_requested': 'Stopp verlangt', 'event.server.restart_requested': 'Neustart verlangt',
+  'event.server.kill_requested': 'Abbruch verlangt', 'event.server.assigned': 'Einem Knoten zugeteilt', 'event.server.waiting': 'Wartet auf Platz', 'event.server.gave_up': 'Nach zu vielen Versuchen aufgegeben',
+  'event.server.op_expired': 'Ein Auftrag lief aus', 'event.server.reservation_expired': 'Eine Reservierung lief aus', 'event.server.pulling': 'Image wird geholt', 'event.server.starting': 'Server startet',
+  'event.server.started': 'Server gestartet', 'event.server.running': 'Server läuft', 'event.server.stopping': 'Server stoppt', 'event.server.stopped': 'Server gestoppt',
+  'event.server.crashed': 'Server abgestürzt', 'event.server.failed': 'Start fehlgeschlagen', 'event.player.joined': 'Spieler gekommen', 'event.player.left': 'Spieler gegangen',
+  'event.node.joined': 'Knoten beigetreten', 'event.node.connected': 'Knoten verbunden', 'event.node.disconnected': 'Knoten getrennt', 'event.node.left': 'Knoten hat sich abgemeldet',
+  'event.node.revoked': 'Knoten ausgeschlossen', 'event.node.cordoned': 'Knoten abgesperrt', 'event.node.uncordoned': 'Knoten freigegeben', 'event.node.unlocked': 'Knoten entsperrt',
+  'event.node.token_created': 'Beitritts-Token erstellt', 'event.node.join_refused': 'Beitritt abgelehnt', 'event.node.healthy': 'Knoten wieder gesund', 'event.node.unhealthy': 'Gesundheitsprüfung misslungen',
+  'event.node.clock_skew': 'Uhr geht falsch', 'event.node.duplicate': 'Identität doppelt benutzt', 'event.node.recovered': 'Knoten kam mit altem Schlüssel zurück', 'event.node.recovery_allowed': 'Rückkehr mit altem Schlüssel erlaubt',
+  'event.node.reports_lost': 'Berichte gingen verloren', 'event.node.term_ahead': 'Knoten kennt einen neueren Controller', 'event.backup.created': 'Schnappschuss erstellt',
 
   'node.state.ready': 'Bereit', 'node.state.degraded': 'Eingeschränkt', 'node.state.unhealthy': 'Gestört', 'node.state.cordoned': 'Abgesperrt', 'node.state.unreachable': 'Nicht erreichbar',
   'node.state.revoked': 'Ausgeschlossen', 'node.state.locked': 'Gesperrt',
@@ -75,7 +80,7 @@ export const de: Record<Key, string> = {
   'node.rtt': '{ms} ms entfernt', 'node.skew': 'Uhr geht um {s} s falsch', 'node.degraded.one': 'Eines kann diese Maschine nicht', 'node.degraded.other': '{n} Dinge kann diese Maschine nicht', 'node.details': 'Einzelheiten',
   'node.machine': 'Maschine', 'node.agent': 'Agent', 'node.total': 'Speicher insgesamt', 'node.totalText': '{total}, davon {reserve} für das System', 'node.portRange': 'Portbereich', 'node.now': 'Zurzeit belegt',
   'node.nowText': '{memory} Speicher, {disk} Platte, Last {load}', 'node.joined': 'Beigetreten',
-  'node.cordon': 'Absperren: nichts Neues zuteilen', 'node.uncordon': 'Freigeben', 'node.cordoned': '{name} nimmt keine neuen Server an.', 'node.revoke': 'Ausschließen', 'node.revokeTitle': '{name} ausschließen',
+  'node.cordon': 'Absperren: nichts Neues zuteilen', 'node.uncordon': 'Freigeben', 'node.cordoned': '{name} nimmt keine neuen Server an.', 'node.unlock': 'Entsperren', 'node.revoke': 'Ausschließen', 'node.revokeTitle': '{name} ausschließen',
   'node.revokeText': 'Der Knoten wird binnen 2 Sekunden getrennt, sein Zertifikat ist ungültig. Seine Server laufen dort weiter, sind von hier aber nicht erreichbar. Um zurückzukommen, braucht er ein neues Token.',
   'node.addText': 'Das erstellt ein Token, mit dem eine Maschine einmal binnen 15 Minuten beitreten kann.', 'node.makeToken': 'Token erstellen', 'node.paste': 'Führe das auf der Maschine aus. Sie erscheint hier, sobald sie beigetreten ist.',
   'node.command': 'Auszuführender Befehl', 'node.copy': 'Befehl kopieren', 'node.once': 'Er wird nur jetzt gezeigt und gilt einmal.', 'node.expires': 'Er läuft in {time} ab.',

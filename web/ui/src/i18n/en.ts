@@ -2,13 +2,13 @@
 export const en = {
   servers: 'Servers', nodes: 'Nodes', activity: 'Activity', areas: 'Areas', crumbs: 'You are here', skip: 'Skip to content', actions: 'Actions',
   name: 'Name', state: 'State', players: 'Players', memory: 'Memory', cpu: 'CPU', 'cpu.cores': 'CPU cores', node: 'Node', address: 'Address', version: 'Version',
-  cancel: 'Cancel', close: 'Close', retry: 'Try again', undo: 'Undo', done: 'Done', more: 'More', yes: 'yes', since: 'since', loading: 'Loading…', working: 'Working',
+  cancel: 'Cancel', close: 'Close', retry: 'Try again', undo: 'Undo', done: 'Done', more: 'More', for: 'for {time}', yes: 'yes', loading: 'Loading…', working: 'Working',
   lost: 'There is no such page', 'boot.trouble': 'The controller does not answer. Trying again…',
   'copy.title': 'Copy', 'copy.what': 'Copy {what}', 'copy.done': 'Copied',
   'confirm.type': 'Type {name} to confirm',
 
   'link.live': 'Live', 'link.reconnecting': 'Reconnecting…', 'link.stale': 'Old data: last heard {time}',
-  'problem.unreachable': 'The controller does not answer.', 'problem.unauthenticated': 'You are not logged in any more.', 'problem.internal': 'Something went wrong in this page.',
+  'problem.unreachable': 'The controller does not answer.', 'problem.unauthorized': 'You are not logged in any more.', 'problem.internal': 'Something went wrong in this page.',
   'problem.retrying': 'This page keeps trying. Check your connection and the controller.',
 
   'login.title': 'Log in to PayPerPlay', 'login.text': 'Paste the operator’s token of this controller.', 'login.token': 'Operator token', 'login.go': 'Log in',
@@ -21,7 +21,7 @@ export const en = {
 
   'state.running': 'Running', 'state.starting': 'Starting', 'state.stopping': 'Stopping', 'state.stopped': 'Stopped', 'state.waiting': 'Waiting', 'state.crashed': 'Crashed',
   'state.failed': 'Failed', 'state.unknown': 'Unknown', 'state.deleting': 'Deleting', 'state.asleep': 'Asleep', 'state.held': 'On hold', 'state.restarting': 'Restarting',
-  'state.killing': 'Killing', 'state.archived': 'Archived',
+  'state.killing': 'Killing', 'state.pulling': 'Fetching image', 'state.archived': 'Archived',
   'verb.start': 'Start', 'verb.stop': 'Stop', 'verb.restart': 'Restart', 'verb.kill': 'Kill', 'verb.delete': 'Delete',
   'way.again': 'Start again', 'way.retry': 'Try again', 'way.giveup': 'Stop waiting', 'way.nodes': 'See the nodes', 'way.stop': 'Leave it stopped',
 
@@ -33,7 +33,7 @@ export const en = {
   'create.more': 'Game settings', 'create.go': 'Create and start', 'create.only': 'Create',
   'name.help': 'Small letters, digits and hyphens.', 'name.empty': 'A name is needed.', 'name.form': 'Only a–z, 0–9 and hyphens, up to 32, beginning and ending with a letter or digit.', 'name.taken': 'This name is taken.',
   'memory.exact': 'Memory, exactly', 'memory.help': 'At least {min}; {recommended} suits most.', 'memory.min': 'At least {min}.',
-  'env.int': 'This must be a whole number.', 'env.range': 'This must be between {min} and {max}.', 'env.enum': 'This must be one of {values}.', 'env.default': 'Default: {value}', 'env.unset': 'Not set',
+  'env.int': 'This must be a whole number.', 'env.range': 'This must be between {min} and {max}.', 'env.enum': 'This must be one of {values}.', 'env.default': 'Default: {value}', 'env.long': 'This may have at most {max} characters.', 'env.unset': 'Not set',
 
   'players.unknown': 'not known', 'players.none': 'No players', 'players.count': '{n} / {max} players', 'cpu.count': '{n} cores',
   'address.none': 'No address yet', 'address.copy': 'Copy the address',
@@ -60,12 +60,17 @@ export const en = {
 
   'activity.filter': 'Filter', 'activity.family': 'Kind', 'activity.all': 'Everything', 'activity.span': 'Time range', 'activity.hours': 'Last {n} h', 'activity.days': 'Last {n} days',
   'activity.none': 'Nothing happened in this time', 'activity.on': 'on', 'activity.most': 'The newest {n} are shown. Choose a shorter time or use controller event list.',
-  'event.server.created': 'Server created', 'event.server.updated': 'Settings changed', 'event.server.deleted': 'Server deleted', 'event.server.start': 'Start asked', 'event.server.stop': 'Stop asked',
-  'event.server.starting': 'Server starting', 'event.server.started': 'Server started', 'event.server.ready': 'Server ready', 'event.server.stopping': 'Server stopping', 'event.server.stopped': 'Server stopped',
-  'event.server.crashed': 'Server crashed', 'event.server.failed': 'Start failed', 'event.server.waiting': 'Waiting for room', 'event.server.placed': 'Placed on a node', 'event.server.killed': 'Server killed',
-  'event.server.restarted': 'Server restarted', 'event.player.joined': 'Player joined', 'event.player.left': 'Player left',
-  'event.node.joined': 'Node joined', 'event.node.connected': 'Node connected', 'event.node.disconnected': 'Node disconnected', 'event.node.revoked': 'Node revoked', 'event.node.cordoned': 'Node cordoned',
-  'event.node.uncordoned': 'Node uncordoned', 'event.node.unreachable': 'Node unreachable', 'event.node.degraded': 'Node degraded', 'event.node.token': 'Join token made',
+  'event.server.created': 'Server created', 'event.server.changed': 'Settings changed', 'event.server.delete_requested': 'Delete ordered', 'event.server.deleted': 'Server deleted',
+  'event.server.removed': 'Removed from its node', 'event.server.start_requested': 'Start ordered', 'event.server.stop_requested': 'Stop ordered', 'event.server.restart_requested': 'Restart ordered',
+  'event.server.kill_requested': 'Kill ordered', 'event.server.assigned': 'Given to a node', 'event.server.waiting': 'Waiting for room', 'event.server.gave_up': 'Given up after too many tries',
+  'event.server.op_expired': 'An order ran out of time', 'event.server.reservation_expired': 'A reservation ran out', 'event.server.pulling': 'Image being fetched', 'event.server.starting': 'Server starting',
+  'event.server.started': 'Server started', 'event.server.running': 'Server running', 'event.server.stopping': 'Server stopping', 'event.server.stopped': 'Server stopped',
+  'event.server.crashed': 'Server crashed', 'event.server.failed': 'Start failed', 'event.player.joined': 'Player joined', 'event.player.left': 'Player left',
+  'event.node.joined': 'Node joined', 'event.node.connected': 'Node connected', 'event.node.disconnected': 'Node disconnected', 'event.node.left': 'Node left',
+  'event.node.revoked': 'Node revoked', 'event.node.cordoned': 'Node cordoned', 'event.node.uncordoned': 'Node uncordoned', 'event.node.unlocked': 'Node unlocked',
+  'event.node.token_created': 'Join token made', 'event.node.join_refused': 'Join refused', 'event.node.healthy': 'Node healthy again', 'event.node.unhealthy': 'Health check failed',
+  'event.node.clock_skew': 'Clock is off', 'event.node.duplicate': 'Identity used twice', 'event.node.recovered': 'Node came back by its old key', 'event.node.recovery_allowed': 'Return by the old key allowed',
+  'event.node.reports_lost': 'Reports were lost', 'event.node.term_ahead': 'Node knows a newer controller', 'event.backup.created': 'Snapshot made',
 
   'node.state.ready': 'Ready', 'node.state.degraded': 'Degraded', 'node.state.unhealthy': 'Unhealthy', 'node.state.cordoned': 'Cordoned', 'node.state.unreachable': 'Unreachable',
   'node.state.revoked': 'Revoked', 'node.state.locked': 'Locked',
@@ -74,7 +79,7 @@ export const en = {
   'node.rtt': '{ms} ms away', 'node.skew': 'clock off by {s} s', 'node.degraded.one': 'One thing this machine cannot do', 'node.degraded.other': '{n} things this machine cannot do', 'node.details': 'Details',
   'node.machine': 'Machine', 'node.agent': 'Agent', 'node.total': 'Memory in all', 'node.totalText': '{total}, of it {reserve} kept for the system', 'node.portRange': 'Port range', 'node.now': 'In use now',
   'node.nowText': '{memory} memory, {disk} disk, load {load}', 'node.joined': 'Joined',
-  'node.cordon': 'Cordon: place nothing new', 'node.uncordon': 'Uncordon', 'node.cordoned': '{name} takes no new servers.', 'node.revoke': 'Revoke', 'node.revokeTitle': 'Revoke {name}',
+  'node.cordon': 'Cordon: place nothing new', 'node.uncordon': 'Uncordon', 'node.cordoned': '{name} takes no new servers.', 'node.unlock': 'Unlock', 'node.revoke': 'Revoke', 'node.revokeTitle': 'Revoke {name}',
   'node.revokeText': 'The node is cut off within 2 seconds and its certificate is void. Its servers run on there, but you cannot reach them from here. To come back it needs a new token.',
   'node.addText': 'This makes a token that lets one machine join, once, within 15 minutes.', 'node.makeToken': 'Make the token', 'node.paste': 'Run this on the machine. It appears here as soon as it has joined.',
   'node.command': 'Command to run', 'node.copy': 'Copy the command', 'node.once': 'It is shown only now and works once.', 'node.expires': 'It expires in {time}.',

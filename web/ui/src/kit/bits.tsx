@@ -4,7 +4,7 @@ import { useRef, useState } from 'preact/hooks';
 import { isKnown, known, locale, t } from '../i18n';
 import type { Problem } from '../api/types';
 import { now } from '../live/clock';
-import { ago, exact, never, percent } from './format';
+import { ago, exact, never, percent, sentence } from './format';
 import { Icon, type IconName } from './icons';
 
 export function Button({ icon, tone, children, busy, small, ...rest }: {
@@ -22,7 +22,7 @@ export function Button({ icon, tone, children, busy, small, ...rest }: {
 }
 
 /** Relative time that keeps counting; the exact one on hover. */
-export function Ago({ time, none = '–' }: { time: string | undefined; none?: string }) {
+export function Ago({ time, none = '–' }: { time: string | null | undefined; none?: string }) {
   if (!time || never(time)) return <span>{none}</span>;
   return <time dateTime={time} title={exact(time, locale.value)}>{ago(Math.min(Date.parse(time), now.value), now.value, locale.value)}</time>;
 }
@@ -80,8 +80,8 @@ export function Trouble({ problem, children, onClose }: { problem: Problem; chil
     <div class="notice bad" role="alert">
       <Icon name="warn" />
       <div class="notice-text">
-        <p>{own ? known('problem', problem.code) : problem.detail || problem.title}</p>
-        {(problem.next || own) && <p class="soft">{problem.next || t('problem.retrying')}</p>}
+        <p>{own ? known('problem', problem.code) : sentence(problem.detail || problem.title)}</p>
+        {(problem.next || own) && <p class="soft">{sentence(problem.next || t('problem.retrying'))}</p>}
       </div>
       <div class="notice-actions">
         {children}

@@ -65,7 +65,12 @@ export function clock(then: string | number, locale: string): string {
   return new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }).format(new Date(then));
 }
 
+/** Sentences of the API begin small, as Go's errors do. */
+export function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Go's zero time means "never". */
-export function never(time: string | undefined): boolean {
+export function never(time: string | null | undefined): boolean {
   return !time || time.startsWith('0001-');
 }

@@ -2,11 +2,11 @@
 import type { JSX } from 'preact';
 import { known } from '../i18n';
 
-export type Tone = 'good' | 'busy' | 'quiet' | 'sleep' | 'bad' | 'odd';
+export type Tone = 'good' | 'busy' | 'warn' | 'quiet' | 'sleep' | 'bad' | 'odd';
 
 const tones: Record<string, Tone> = {
   running: 'good', ready: 'good',
-  starting: 'busy', stopping: 'busy', waiting: 'busy', deleting: 'busy', restarting: 'busy', killing: 'busy', moving: 'busy', degraded: 'busy',
+  starting: 'busy', stopping: 'busy', waiting: 'busy', deleting: 'busy', restarting: 'busy', killing: 'busy', moving: 'busy', pulling: 'busy', degraded: 'warn',
   stopped: 'quiet', cordoned: 'quiet', archived: 'quiet',
   asleep: 'sleep',
   crashed: 'bad', failed: 'bad', unhealthy: 'bad', unreachable: 'bad', revoked: 'bad', locked: 'bad', held: 'bad',
@@ -19,6 +19,7 @@ export function toneOf(state: string): Tone {
 const shapes: Record<Tone, JSX.Element> = {
   good: <circle cx="6" cy="6" r="4.500" fill="currentColor" />,
   busy: <path d="M6 1.500a4.500 4.500 0 104.500 4.500" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" />,
+  warn: <path d="M6 1.750l4.750 8.500H1.250zM6 4.750v2.250M6 8.750h.01" fill="none" stroke="currentColor" stroke-width="1.400" stroke-linejoin="round" stroke-linecap="round" />,
   quiet: <rect x="2.500" y="2.500" width="7" height="7" rx="1" fill="none" stroke="currentColor" stroke-width="1.750" />,
   sleep: <path d="M10.500 7.250A4.750 4.750 0 115 1.250a3.750 3.750 0 005.500 6z" fill="currentColor" />,
   bad: <path d="M2.500 2.500l7 7M9.500 2.500l-7 7" stroke="currentColor" stroke-width="2.250" stroke-linecap="round" />,

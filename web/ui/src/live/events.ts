@@ -23,6 +23,7 @@ export function startEvents(): void {
     // After some failed tries the cursor may be what is refused (too old): start from now and read everything again.
     path: (tries) => (cursor > 0 && tries < 4 ? `/api/events/live?after=${cursor}` : '/api/events/live'),
     message: (data) => {
+      if (isEnd(data)) cursor = 0; // the cursor is too old: the next try starts from now, and everything is read again
       if (!isEvent(data)) return;
       if (data.seq <= cursor) return;
       cursor = data.seq;
@@ -42,6 +43,10 @@ export function stopEvents(): void {
   socket = undefined;
   cursor = 0;
   wasLive = false;
+}
+
+function isEnd(data: unknown): boolean {
+  return typeof data === 'object' && data !== null && 'problem' in data && (data as { problem?: { code?: string } }).problem?.code === 'precondition';
 }
 
 export function isEvent(data: unknown): data is Event {

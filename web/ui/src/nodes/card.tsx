@@ -5,9 +5,9 @@ import { problemOf } from '../api/http';
 import type { Node, Problem } from '../api/types';
 import { toast } from '../frame/toasts';
 import { known, locale, t, tn } from '../i18n';
-import { Ago, Button, Meter, Trouble } from '../kit/bits';
+import { Ago, Meter, Trouble } from '../kit/bits';
 import { ConfirmByName } from '../kit/dialog';
-import { bytes, number } from '../kit/format';
+import { bytes, number, sentence } from '../kit/format';
 import { Icon } from '../kit/icons';
 import { Menu } from '../kit/menu';
 import { StateMark } from '../kit/state';
@@ -20,7 +20,7 @@ export function NodeCard({ node: n }: { node: Node }) {
   useEffect(() => {
     if (location.hash === `#${n.name}`) box.current?.scrollIntoView({ block: 'center' });
   }, []);
-  const act = async (verb: 'revoke' | 'cordon' | 'uncordon') => {
+  const act = async (verb: 'revoke' | 'cordon' | 'uncordon' | 'unlock') => {
     setProblem(undefined);
     try {
       await api.nodeAct(n.name, verb);
@@ -44,11 +44,12 @@ export function NodeCard({ node: n }: { node: Node }) {
         {n.class && <span class="tag">{n.class}</span>}
         <Menu small label={t('list.actions', { name: n.name })} items={[
           !revoked && (n.cordoned ? { label: t('node.uncordon'), icon: 'play', run: () => void act('uncordon') } : { label: t('node.cordon'), icon: 'stop', run: () => void act('cordon') }),
+          n.state === 'locked' && { label: t('node.unlock'), icon: 'key', run: () => void act('unlock') },
           !revoked && { label: t('node.revoke'), icon: 'trash', danger: true, run: () => setRevoking(true) },
         ]} />
       </header>
       {problem && <Trouble problem={problem} onClose={() => setProblem(undefined)} />}
-      {n.explain && n.state !== 'ready' && <div class={`notice ${n.state === 'unreachable' || n.state === 'unhealthy' ? 'bad' : 'busy'}`}><Icon name="warn" /><div class="notice-text"><p>{n.explain}</p>{n.next && <p class="soft">{n.next}</p>}</div></div>}
+      {n.explain && n.state !== 'ready' && <div class={`notice ${n.state === 'unreachable' || n.state === 'unhealthy' ? 'bad' : 'busy'}`}><Icon name="warn" /><div class="notice-text"><p>{sentence(n.explain)}</p>{n.next && <p class="soft">{sentence(n.next)}</p>}</div></div>}
       {!revoked && (
         <div class="node-bars">
           <Meter label={t('node.memory')} used={n.memory_booked_bytes} whole={n.memory_schedulable_bytes} text={`${fmt(n.memory_booked_bytes)} / ${fmt(n.memory_schedulable_bytes)}`} />
@@ -85,7 +86,6 @@ export function NodeCard({ node: n }: { node: Node }) {
         </dl>
       </details>
       {revoking && <ConfirmByName title={t('node.revokeTitle', { name: n.name })} name={n.name} text={t('node.revokeText')} action={t('node.revoke')} onClose={() => setRevoking(false)} onConfirm={() => act('revoke')} />}
-      {n.state === 'locked' && <Button small onClick={() => setRevoking(true)}>{t('node.revoke')}</Button>}
     </article>
   );
 }

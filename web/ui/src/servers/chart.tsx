@@ -33,13 +33,14 @@ export function Chart(props: ChartProps) {
     chart.current = new uPlot({
       width: host.clientWidth || 300,
       height: 160,
+      padding: [8, 8, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: `server-${props.group}` }, y: false, points: { size: 7 }, drag: { x: false, y: false } },
       scales: { x: { time: true }, y: { range: (_, __, high) => [0, Math.max(props.top ?? 0, (high || 0) * 1.1, props.whole ? 4 : 0.1)] } },
       axes: [
-        { ...axis, space: 70, values: (_, ticks) => ticks.map((s) => clock(s * 1000, locale.value).slice(0, 5)) },
+        { ...axis, size: 26, space: 70, values: (_, ticks) => ticks.map((s) => clock(s * 1000, locale.value).slice(0, 5)) },
         {
-          ...axis, size: 66, space: 34,
+          ...axis, size: 62, space: 34,
           values: (_, ticks) => ticks.map(props.format),
           ...(props.whole ? { incrs: [1, 2, 5, 10, 20, 50, 100] } : {}),
           ...(props.binary ? { incrs: Array.from({ length: 22 }, (_, i) => 2 ** (20 + i)) } : {}),

@@ -8,15 +8,17 @@ export function envProblem(env: TemplateEnv, value: string): string | undefined 
   if (env.kind === 'int') {
     if (!/^-?\d+$/.test(value)) return t('env.int');
     const n = Number(value);
-    if ((env.min !== undefined && n < env.min) || (env.max !== undefined && n > env.max)) return t('env.range', { min: env.min ?? '…', max: env.max ?? '…' });
-  }
+    if (n < (env.min ?? -Infinity) || n > (env.max ?? Infinity)) return t('env.range', { min: env.min ?? '…', max: env.max ?? '…' });
+  } else if (env.max && value.length > env.max) return t('env.long', { max: env.max });
   if (env.kind === 'enum' && env.enum && !env.enum.includes(value)) return t('env.enum', { values: env.enum.join(', ') });
   return undefined;
 }
 
+const spelled: Record<string, string> = { motd: 'MOTD', pvp: 'PvP', ops: 'Operators', rcon: 'RCON', jvm: 'JVM', url: 'URL', tps: 'TPS', id: 'ID', npcs: 'NPCs' };
+
 /** "MAX_PLAYERS" → "Max players". */
 export function envLabel(name: string): string {
-  const words = name.toLowerCase().replaceAll('_', ' ');
+  const words = name.toLowerCase().split('_').map((w) => spelled[w] ?? w).join(' ');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

@@ -4,6 +4,7 @@ import type { Verb } from '../api/types';
 const rules: Record<string, Verb[]> = {
   running: ['stop', 'restart', 'kill'],
   starting: ['stop', 'kill'],
+  pulling: ['stop', 'kill'],
   stopping: ['kill'],
   restarting: ['stop', 'kill'],
   killing: [],

@@ -6,7 +6,7 @@ import type { Problem, Samples, Server } from '../api/types';
 import { theme } from '../frame/theme';
 import { locale, t } from '../i18n';
 import { Ago, Empty, Trouble } from '../kit/bits';
-import { bytes, number } from '../kit/format';
+import { bytes, number, sentence } from '../kit/format';
 import { Chart } from './chart';
 import { columns, type Columns } from './series';
 
@@ -60,7 +60,7 @@ export default function Overview({ server }: { server: Server }) {
         </div>
       )}
       <dl class="facts">
-        <dt>{t('state')}</dt><dd>{server.explain || '–'}</dd>
+        <dt>{t('state')}</dt><dd>{sentence(server.explain) || '–'}</dd>
         {server.usage?.player_names && server.usage.player_names.length > 0 && <><dt>{t('players')}</dt><dd>{server.usage.player_names.join(', ')}</dd></>}
         <dt>{t('overview.started')}</dt><dd><Ago time={server.started_at} /></dd>
         <dt>{t('overview.restarts')}</dt><dd>{server.restarts}</dd>

@@ -45,7 +45,7 @@ export function ServerPage({ name, tab }: { name: string; tab: string | undefine
       </nav>
       <div class="tab-body">
         <Suspense fallback={<p class="soft">{t('loading')}</p>}>
-          {at === 'console' && <Console key={name} server={server} />}
+          {at === 'console' && <Console key={server.id} server={server} />}
           {at === 'overview' && <Overview key={name} server={server} />}
           {at === 'settings' && <Settings key={name} server={server} resource={resource} />}
           {at === 'activity' && <ServerActivity key={name} server={name} />}

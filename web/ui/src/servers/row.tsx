@@ -3,7 +3,7 @@ import { memo } from 'preact/compat';
 import type { Server } from '../api/types';
 import { locale, t } from '../i18n';
 import { Copy, Meter } from '../kit/bits';
-import { bytes, number } from '../kit/format';
+import { bytes, number, sentence } from '../kit/format';
 import { Menu } from '../kit/menu';
 import { StateMark } from '../kit/state';
 import { may } from './may';
@@ -29,10 +29,10 @@ export const Row = memo(function Row({ server, chosen, onChoose, onOpen, onDelet
         <a href={`/servers/${s.name}`} class="strong">{s.name}</a>
         <span class="soft small-text">{failure
           ? <button type="button" class="link bad-text" onClick={() => closeFailure(s.name)} title={failure.problem.next ?? ''}>{failure.problem.detail || failure.problem.title || t('problem.unreachable')}</button>
-          : s.state === 'running' || s.state === 'stopped' ? `${s.template} ${s.version}` : s.progress || s.explain || `${s.template} ${s.version}`}</span>
+          : s.state === 'running' || s.state === 'stopped' ? `${s.template} ${s.version}` : sentence(s.progress || s.explain) || `${s.template} ${s.version}`}</span>
       </td>
       <td class="cell-state"><StateMark state={state} />{pending.value[s.name] && <span class="progress-line" />}</td>
-      <td class="cell-num hide-phone">{state === 'running' ? (players === undefined ? t('players.unknown') : `${players} / ${s.usage!.players_max}`) : '–'}</td>
+      <td class="cell-num hide-phone">{state === 'running' ? (players == null ? t('players.unknown') : `${players} / ${s.usage!.players_max}`) : '–'}</td>
       <td class="cell-meter hide-phone">
         {s.usage && state !== 'stopped'
           ? <Meter hideLabel label={t('memory')} used={s.usage.memory_bytes} whole={s.memory_bytes} text={`${bytes(s.usage.memory_bytes, locale.value)} / ${bytes(s.memory_bytes, locale.value)}`} />

@@ -3,7 +3,9 @@ import { useLocation } from 'wouter-preact';
 import type { Server } from '../api/types';
 import { t } from '../i18n';
 import { Ago, Button, Trouble } from '../kit/bits';
+import { duration, sentence } from '../kit/format';
 import { Icon } from '../kit/icons';
+import { now } from '../live/clock';
 import { plain } from '../console/text';
 import { ways } from './may';
 import { closeFailure, failures, order, pending } from './store';
@@ -25,9 +27,9 @@ export function ServerTrouble({ server: s }: { server: Server }) {
         <div class={`notice ${s.state === 'waiting' || s.state === 'unknown' ? 'busy' : 'bad'}`} role="status">
           <Icon name={s.state === 'unknown' ? 'question' : 'warn'} />
           <div class="notice-text">
-            <p>{s.explain || s.waiting?.reason || s.hold}</p>
-            {(s.next || s.exit?.advice) && <p class="soft">{s.next || s.exit?.advice}</p>}
-            {s.state === 'waiting' && s.waiting && <p class="soft small-text">{t('since')} <Ago time={s.waiting.since} /></p>}
+            <p>{sentence(s.explain || s.waiting?.reason || s.hold || '')}</p>
+            {(s.next || s.exit?.advice) && <p class="soft">{sentence(s.next || s.exit?.advice || '')}</p>}
+            {s.state === 'waiting' && s.waiting && <p class="soft small-text">{t('for', { time: duration(now.value - Date.parse(s.waiting.since)) })}</p>}
             {s.retry_at && Date.parse(s.retry_at) > Date.now() && <p class="soft small-text">{t('crash.retry', { n: s.restarts })}</p>}
             {(s.state === 'crashed' || s.state === 'failed') && s.exit && <LastRun exit={s.exit} />}
           </div>
