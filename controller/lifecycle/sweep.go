@@ -58,9 +58,9 @@ func (l *Lifecycle) sweep(ctx context.Context) error {
 	return nil
 }
 
-// pace holds the loop back while it is kicked all the time, so that it works at most half of the time. It never waits longer than a second.
+// pace holds the loop back while it is kicked all the time, so that it works at most half of the time. It never waits longer than a quarter of a second.
 func (l *Lifecycle) pace(ctx context.Context, began time.Time) {
-	timer := time.NewTimer(min(time.Since(began), time.Second))
+	timer := time.NewTimer(min(time.Since(began), time.Second/4))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
