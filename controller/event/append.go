@@ -25,8 +25,8 @@ func (l *Log) Append(tx store.Tx, e Event) (Event, error) {
 	if e.Seq, err = tx.Next("events"); err != nil {
 		return e, err
 	}
-	r := row{Logged: time.Now().UTC().Truncate(time.Microsecond)}
-	if r.Logged, err = notBefore(tx, r.Logged); err != nil {
+	var r row
+	if r.Logged, err = l.clock(tx); err != nil {
 		return e, err
 	}
 	if e.At = e.At.UTC().Truncate(time.Microsecond); e.At.IsZero() || e.At.After(r.Logged) {
@@ -43,13 +43,21 @@ func (l *Log) Append(tx store.Tx, e Event) (Event, error) {
 	return e, nil
 }
 
-// notBefore is now, or the last row's time when the clock has been set back.
-func notBefore(tx store.Tx, now time.Time) (time.Time, error) {
-	last, found, err := lastRow(tx)
-	if found && last.Logged.After(now) {
-		now = last.Logged
+// clock is now, or the last row's time when the clock has been set back. Writers are serial, so nobody is in between.
+func (l *Log) clock(tx store.Tx) (time.Time, error) {
+	latest := l.logged.Load()
+	if latest == 0 {
+		last, found, err := lastRow(tx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if found {
+			latest = last.Logged.UnixMicro()
+		}
 	}
-	return now, err
+	latest = max(latest, time.Now().UnixMicro())
+	l.logged.Store(latest)
+	return time.UnixMicro(latest).UTC(), nil
 }
 
 func lastRow(tx store.Tx) (last row, found bool, err error) {

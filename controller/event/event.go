@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/payperplay/payperplay/controller/fault"
@@ -53,8 +54,9 @@ type row struct {
 }
 
 var events = store.Table[row]{
-	Name: "events",
-	Key:  func(r row) string { return store.SeqKey(r.Seq) },
+	Name:  "events",
+	Key:   func(r row) string { return store.SeqKey(r.Seq) },
+	Grows: true,
 	Indexes: []store.Index[row]{
 		store.String("server", func(r row) string { return r.Server }).When(func(r row) bool { return r.Server != "" }),
 	},
@@ -85,6 +87,7 @@ type Log struct {
 	log       *slog.Logger
 	m         *metrics
 	bell      bell
+	logged    atomic.Int64 // the latest row.Logged, in microseconds; 0 before the first Append
 }
 
 // New makes the log over tables that DB was opened with.

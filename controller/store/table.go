@@ -11,12 +11,15 @@ type Table[T any] struct {
 	Name    string         // [a-z][a-z0-9_]*, at most 40 characters; unique in the store
 	Key     func(T) string // the primary key: not empty, at most 512 bytes of UTF-8 without NUL
 	Indexes []Index[T]
+	// Grows says that new keys come after all others, as a log's do: engines may pack the rows tighter.
+	Grows bool
 }
 
 // TableDef is a Table without its type: what an engine must know to open.
 type TableDef struct {
 	Name    string
 	Indexes []IndexDef
+	Grows   bool
 	// Values computes the index values of a stored document, in the order of Indexes; engines call it to build a new index.
 	Values func(doc []byte) ([]Value, error)
 }
@@ -30,7 +33,7 @@ type IndexDef struct {
 
 // Def is the table for an engine's Open.
 func (t Table[T]) Def() TableDef {
-	def := TableDef{Name: t.Name}
+	def := TableDef{Name: t.Name, Grows: t.Grows}
 	for _, x := range t.Indexes {
 		def.Indexes = append(def.Indexes, IndexDef{Name: x.Name, Kind: x.Kind, Unique: x.Unique})
 	}

@@ -40,6 +40,9 @@ func (t *tx) table(name string, write bool) (*txTable, error) {
 		if err != nil {
 			return nil, err
 		}
+		if known.def.Grows {
+			rows.FillPercent = 0.95 // of a full page is left behind; the rest goes to the next one
+		}
 		tt = &txTable{table: known, rows: rows, indexes: make([]*bbolt.Bucket, len(known.def.Indexes))}
 		if t.open == nil {
 			t.open = make(map[string]*txTable, 4)
