@@ -154,3 +154,15 @@ func established(text string, port int) int {
 	}
 	return n
 }
+
+// inuse reads "TCP: inuse 5 orphan 0 …" of /proc/PID/net/sockstat.
+func inuse(text, name string) int64 {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			if f := strings.Fields(rest); len(f) > 1 && f[0] == "inuse" {
+				return number(f[1])
+			}
+		}
+	}
+	return 0
+}
