@@ -35,9 +35,16 @@ type call struct {
 // run makes the call and hands the answer's body to done; the body is valid only inside it.
 func (c *call) run(ctx context.Context, req any, done func(body []byte) error) error {
 	start := time.Now()
+	c.session.calling.Add(1)
+	defer c.session.callEnded()
 	err := c.attempt(ctx, start, req, done)
 	c.session.opts.Metrics.called(c.id, time.Since(start), err)
 	return err
+}
+
+func (s *Session) callEnded() {
+	s.used.Store(s.opts.Watch.now())
+	s.calling.Add(-1)
 }
 
 func (c *call) attempt(ctx context.Context, start time.Time, req any, done func(body []byte) error) error {

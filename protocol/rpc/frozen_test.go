@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/yamux"
+
 	"github.com/payperplay/payperplay/protocol"
 )
 
@@ -282,4 +284,65 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 		_ = c.Close()
 	}
+}
+
+func TestIdleCountsCallsOnly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, c := net.Pipe()
+		agent, controller := sessions(t, a, c, muxWith(func(context.Context, protocol.CommandRequest) (protocol.CommandReply, error) {
+			time.Sleep(10 * time.Second)
+			return protocol.CommandReply{}, nil
+		}), nil, nil)
+		time.Sleep(time.Minute)
+		if controller.Idle() != time.Minute || agent.Idle() != time.Minute {
+			t.Errorf("idle for %v and %v", controller.Idle(), agent.Idle())
+		}
+		go func() { _, _ = Call(t.Context(), controller, command, say("")) }()
+		time.Sleep(5 * time.Second)
+		if controller.Idle() != 0 || agent.Idle() != 0 {
+			t.Errorf("in a call: idle for %v and %v", controller.Idle(), agent.Idle())
+		}
+		time.Sleep(20 * time.Second)
+		if controller.Idle() != 15*time.Second || agent.Idle() != 15*time.Second {
+			t.Errorf("after it: idle for %v and %v", controller.Idle(), agent.Idle())
+		}
+	})
+}
+
+// TestAPeerThatNeverAccepts blocks no more than MaxStreams calls, and each of them only until its deadline.
+func TestAPeerThatNeverAccepts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, c := net.Pipe()
+		cfg := yamux.DefaultConfig()
+		cfg.LogOutput = io.Discard
+		bare, err := yamux.Client(a, cfg) // answers pings, accepts nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := NewSession(c, Options{MaxStreams: 40, Heartbeat: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := runtime.NumGoroutine()
+		for range 200 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			start := time.Now()
+			if _, err := Call(ctx, s, command, say("")); protocol.CodeOf(err) != protocol.Timeout && protocol.CodeOf(err) != protocol.Unavailable {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); took > 2*time.Second {
+				t.Fatalf("a call took %v", took)
+			}
+			cancel()
+		}
+		if n := runtime.NumGoroutine() - before; n > 3*40 {
+			t.Errorf("%d goroutines more", n)
+		}
+		if s.Err() != nil {
+			t.Errorf("the session ended: %v", s.Err())
+		}
+		_ = s.Close(nil)
+		_ = bare.Close()
+		time.Sleep(time.Minute)
+	})
 }

@@ -38,7 +38,6 @@ func (s *Session) take(ctx context.Context, fresh bool) (*clientStream, error) {
 	}
 	st, err := s.open(ctx)
 	if err != nil {
-		<-s.opened
 		return nil, err
 	}
 	return &clientStream{Stream: st, br: getReader(st)}, nil
@@ -54,7 +53,8 @@ func (s *Session) places() chan struct{} {
 	return s.opened
 }
 
-// open opens a stream. yamux waits without regard to any context while too many streams are not accepted yet, so it runs aside.
+// open opens a stream on the place that was taken. yamux waits without regard to any context while too many streams are not accepted yet,
+// so it runs aside, and a place is given back only when yamux is done: a peer that never accepts blocks no more than MaxStreams goroutines.
 func (s *Session) open(ctx context.Context) (*yamux.Stream, error) {
 	type result struct {
 		st  *yamux.Stream
@@ -67,12 +67,16 @@ func (s *Session) open(ctx context.Context) (*yamux.Stream, error) {
 	}()
 	select {
 	case r := <-ch:
+		if r.err != nil {
+			<-s.opened
+		}
 		return r.st, r.err
 	case <-ctx.Done():
 		go func() {
 			if r := <-ch; r.st != nil {
 				_ = r.st.Close()
 			}
+			<-s.opened
 		}()
 		return nil, ctx.Err()
 	case <-s.done:

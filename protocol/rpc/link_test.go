@@ -14,6 +14,7 @@ type link struct {
 	up, down *lane
 	l        net.Listener
 	target   string
+	dialer   net.Dialer
 	wg       sync.WaitGroup
 	mu       sync.Mutex
 	conns    []net.Conn
@@ -42,25 +43,24 @@ func (l *lane) reserve(n int) (sent time.Time) {
 	return l.free
 }
 
-const proxyBuffer = 64 << 10 // bytes in the proxy's sockets: the line's own queue must not hide in them
-
 // newLink starts a line to target.
 func newLink(t testing.TB, target string, perSecond float64, oneWay time.Duration) *link {
 	t.Helper()
 	chunk := min(16<<10, max(1<<10, int(perSecond/100))) // at most 10 ms of the line
+	// The proxy's sockets must not hide a queue that a line does not have: 1 ms of it.
+	buffer := min(64<<10, max(8<<10, int(perSecond/1000)))
+	small := func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, buffer) })
+	}
 	newLane := func() *lane {
 		return &lane{perSecond: perSecond, delay: oneWay, queue: 5 * time.Millisecond, chunk: chunk}
 	}
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		return c.Control(func(fd uintptr) {
-			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, proxyBuffer)
-		})
-	}}
+	lc := net.ListenConfig{Control: small}
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &link{up: newLane(), down: newLane(), l: l, target: target}
+	k := &link{up: newLane(), down: newLane(), l: l, target: target, dialer: net.Dialer{Control: small}}
 	k.wg.Go(k.accept)
 	t.Cleanup(k.close)
 	return k
@@ -85,12 +85,7 @@ func (k *link) accept() {
 		if err != nil {
 			return
 		}
-		d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-			return c.Control(func(fd uintptr) {
-				_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, proxyBuffer)
-			})
-		}}
-		out, err := d.Dial("tcp", k.target)
+		out, err := k.dialer.Dial("tcp", k.target)
 		if err != nil {
 			_ = in.Close()
 			continue

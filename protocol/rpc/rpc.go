@@ -123,6 +123,8 @@ type Session struct {
 	endErr   error // written before done is closed
 	draining atomic.Bool
 	active   atomic.Int64 // calls being served
+	calling  atomic.Int64 // calls being made
+	used     atomic.Int64 // watch clock, ns: when the last call of either side ended
 
 	termMu   sync.Mutex
 	nextCall atomic.Uint64
@@ -166,6 +168,7 @@ func NewSession(conn net.Conn, opts Options) (*Session, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("rpc: %w", err)
 	}
+	s.used.Store(opts.Watch.now())
 	opts.Metrics.session(1)
 	opts.Watch.add(s)
 	return s, nil

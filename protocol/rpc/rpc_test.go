@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -18,7 +19,12 @@ import (
 	"github.com/payperplay/payperplay/protocol"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(childEnv); mode != "" {
+		runChild(mode)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // testTLS makes the two ends' configurations, with a certificate made in memory.
 func testTLS(t testing.TB) (server, client *tls.Config) {

@@ -30,7 +30,7 @@ func (s *Session) accept(ctx context.Context, mux *Mux) error {
 		st, err := s.mux.AcceptStreamWithContext(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
-				s.finish(err)
+				s.broke(err)
 			}
 			<-s.done
 			_ = s.mux.Close()
@@ -80,7 +80,10 @@ type served struct {
 func (c *served) serve(ctx context.Context, mux *Mux) (inStep bool) {
 	s, start := c.session, time.Now()
 	s.active.Add(1)
-	defer s.active.Add(-1)
+	defer func() {
+		s.used.Store(s.opts.Watch.now())
+		s.active.Add(-1)
+	}()
 	r := mux.routes[c.h.method]
 	err := c.prepare(r)
 	if err == nil {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"time"
+
+	"github.com/hashicorp/yamux"
 )
 
 // Done is closed when the session has ended; Err then says why.
@@ -32,6 +35,14 @@ func (s *Session) RTT() time.Duration { return time.Duration(s.rtt.Load()) }
 
 // Active tells how many calls of the other side are being served now.
 func (s *Session) Active() int { return int(s.active.Load()) }
+
+// Idle tells for how long no call of either side was under way; 0 while one is. Heartbeats do not count: a bulk session is closed by this.
+func (s *Session) Idle() time.Duration {
+	if s.active.Load()+s.calling.Load() > 0 {
+		return 0
+	}
+	return time.Duration(s.opts.Watch.now() - s.used.Load())
+}
 
 // GoAway tells the other side to open no more streams here; calls under way go on, new ones on kept streams are refused.
 func (s *Session) GoAway() {
@@ -78,8 +89,15 @@ func (s *Session) finish(reason error) {
 	})
 }
 
-// broke turns an error of the connection into the reason of the end.
+// broke turns an error of the connection, or of yamux, into the reason of the end.
 func (s *Session) broke(err error) {
+	for _, rule := range []error{yamux.ErrInvalidVersion, yamux.ErrInvalidMsgType, yamux.ErrDuplicateStream, yamux.ErrRecvWindowExceeded, yamux.ErrUnexpectedFlag} {
+		if errors.Is(err, rule) {
+			s.opts.Metrics.hostile()
+			s.finish(fmt.Errorf("%w: %w", ErrHostile, err))
+			return
+		}
+	}
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		s.finish(ErrPeerGone)
@@ -140,7 +158,6 @@ func (s *Session) beat() {
 // cut ends the session without a word to the other side, which would not hear it.
 func (s *Session) cut(reason error) {
 	s.finish(reason)
-	s.log.Warn("tunnel session ended", "reason", reason.Error(), "silent", time.Since(s.LastHeard()).Round(time.Millisecond))
 	go func() {
 		_ = rawConn(s.conn.Conn).Close()
 		_ = s.mux.Close()

@@ -47,6 +47,8 @@ func (e *emitError) Unwrap() error { return e.error }
 // follow runs a stream or raw call; each gets every item or piece.
 func (c *call) follow(ctx context.Context, req any, each func(header, *message) error) error {
 	start := time.Now()
+	c.session.calling.Add(1)
+	defer c.session.callEnded()
 	err := c.followOnce(ctx, start, req, each)
 	if c.stream != nil {
 		c.session.release(c.stream, false)
