@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"crypto"
+	"crypto/tls"
 	"time"
 
 	"github.com/payperplay/payperplay/controller/store"
@@ -36,4 +37,13 @@ func (t *Tunnel) BulkOpen() int {
 		}
 	}
 	return n
+}
+
+// ServerCert is the controller's own certificate, for the yardstick.
+func (a *Authority) ServerCert() tls.Certificate {
+	c, err := a.serverCert(time.Now())
+	if err != nil {
+		panic(err)
+	}
+	return *c
 }

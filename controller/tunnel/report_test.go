@@ -28,7 +28,9 @@ func observed(server string, epoch, seq int64, state protocol.State) protocol.Re
 	}
 }
 
-func reports(list ...protocol.Report) protocol.ReportBatch { return protocol.ReportBatch{Reports: list} }
+func reports(list ...protocol.Report) protocol.ReportBatch {
+	return protocol.ReportBatch{Reports: list}
+}
 
 // TestReportsAreTakenOnceAndInOrder: duplicates are acknowledged and change nothing, a gap is asked for again.
 func TestReportsAreTakenOnceAndInOrder(t *testing.T) {
