@@ -179,8 +179,8 @@ func TestDockerCommands(t *testing.T) {
 	}
 }
 
-// attach opens the yardstick: a plain attach to the container's output.
-func attachRaw(t testing.TB, id string) net.Conn {
+// watchAttach is the yardstick: a plain attach to the container's output. The returned function waits for line last and gives each line's arrival.
+func watchAttach(t testing.TB, id string, last int) func() map[int]time.Time {
 	t.Helper()
 	conn, err := net.Dial("unix", "/var/run/docker.sock")
 	if err != nil {
@@ -189,7 +189,28 @@ func attachRaw(t testing.TB, id string) net.Conn {
 	if _, err := fmt.Fprintf(conn, "POST /v1.41/containers/%s/attach?stream=1&stdout=1&stderr=1 HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n", id); err != nil {
 		t.Fatal(err)
 	}
-	return conn
+	got := map[int]time.Time{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		in := bufio.NewReaderSize(conn, 64<<10)
+		for {
+			text, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if n := floodNumbers([]protocol.Line{{Text: strings.TrimSpace(text)}}); len(n) > 0 {
+				if got[n[0]] = time.Now(); n[0] == last {
+					return
+				}
+			}
+		}
+	}()
+	return func() map[int]time.Time {
+		<-done
+		_ = conn.Close()
+		return got
+	}
 }
 
 // BenchmarkLineLatency measures "console line, container → … p99 ≤ docker attach's p99 + 1 ms" (performance.md §2) up to the agent's follower,
@@ -198,8 +219,6 @@ func BenchmarkLineLatency(b *testing.B) {
 	d := needDocker(b)
 	const lines = 5_000
 	id := container(b, "5m", fmt.Sprintf("FLOOD=1000:%d", lines/1000))
-	conn := attachRaw(b, id)
-	defer func() { _ = conn.Close() }()
 	c, err := New(Options{Dir: filepath.Join(b.TempDir(), "console"), Boot: "b"})
 	if err != nil {
 		b.Fatal(err)
@@ -208,23 +227,7 @@ func BenchmarkLineLatency(b *testing.B) {
 	if err := c.Attach(b.Context(), "srv_a", d.Terminal(id), Upstream{}); err != nil {
 		b.Fatal(err)
 	}
-	yard := map[int]time.Time{}
-	var done sync.WaitGroup
-	done.Go(func() {
-		in := bufio.NewReaderSize(conn, 64<<10)
-		for {
-			text, err := in.ReadString('\n')
-			if err != nil {
-				return
-			}
-			if n := floodNumbers([]protocol.Line{{Text: strings.TrimSpace(text)}}); len(n) > 0 {
-				yard[n[0]] = time.Now()
-				if n[0] == lines {
-					return
-				}
-			}
-		}
-	})
+	yard := watchAttach(b, id, lines)
 	var ours, theirs []time.Duration
 	stamps, got := map[int]time.Time{}, map[int]time.Time{}
 	_ = c.Follow(b.Context(), protocol.FollowRequest{Server: "srv_a"}, func(batch protocol.LineBatch) error {
@@ -239,9 +242,9 @@ func BenchmarkLineLatency(b *testing.B) {
 		}
 		return nil
 	})
-	done.Wait()
+	theirTimes := yard()
 	for n, at := range stamps {
-		if y, ok := yard[n]; ok {
+		if y, ok := theirTimes[n]; ok {
 			ours, theirs = append(ours, got[n].Sub(at)), append(theirs, y.Sub(at))
 		}
 	}

@@ -45,6 +45,7 @@ type memLog struct {
 	ended   bool
 	changed chan struct{}
 	cuts    []int // bytes after which the next streams break
+	hidden  int   // entry that the streams open now pass over when they come to it; 0 = none
 	repeat  int   // the next follower is shown this many entries again, once, at its first wait
 	typed   bytes.Buffer
 	opened  int
@@ -94,8 +95,9 @@ func (l *memLog) Logs(ctx context.Context, since time.Time, follow bool) (io.Rea
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opened++
-	s := &memStream{l: l, ctx: ctx, since: since, follow: follow, at: l.dropped, cut: -1, repeat: l.repeat, closed: make(chan struct{})}
+	s := &memStream{l: l, ctx: ctx, since: since, follow: follow, at: l.dropped, cut: -1, repeat: l.repeat, hidden: &l.hidden, closed: make(chan struct{})}
 	l.repeat = 0
+	l.hidden = 0
 	if len(l.cuts) > 0 {
 		s.cut, l.cuts = l.cuts[0], l.cuts[1:]
 	}
@@ -110,6 +112,7 @@ type memStream struct {
 	at     int
 	cut    int
 	repeat int
+	hidden *int
 	buf    []byte
 	once   sync.Once
 	closed chan struct{}
@@ -125,7 +128,7 @@ func (s *memStream) Read(p []byte) (int, error) {
 		s.l.mu.Lock()
 		s.at = max(s.at, s.l.dropped)
 		for s.at < len(s.l.entries) && len(s.buf) < 64<<10 {
-			if e := s.l.entries[s.at]; !e.at.Before(s.since) {
+			if e := s.l.entries[s.at]; !e.at.Before(s.since) && (*s.hidden == 0 || s.at != *s.hidden) {
 				s.buf = append(s.buf, e.frame()...)
 			}
 			s.at++

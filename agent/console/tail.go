@@ -19,7 +19,13 @@ const (
 	backoffMax  = 5 * time.Second
 	resumeSlack = time.Second     // the two streams' entries may be this far out of order in Docker's log
 	endedWithin = 5 * time.Second // for the question whether the container has ended
+
+	// The engine (20.10) skips a whole log file without a word when a follower falls a file behind. Writing one of 5 MiB takes it 60 ms or more,
+	// so: a follower that is this late, and then sees time jump by this much, looks again in the files, which are exact.
+	holeAfter = 50 * time.Millisecond
 )
+
+var errHole = errors.New("the engine may have skipped a log file")
 
 // tail copies one container's log into the history.
 type tail struct {
@@ -90,6 +96,9 @@ func (t *tail) run(ctx context.Context) {
 		if ctx.Err() != nil || errors.Is(err, errGone) {
 			return
 		}
+		if errors.Is(err, errHole) {
+			continue
+		}
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) {
 			t.c.log.Warn("console stream broke, will resume", "server", t.s.id, "err", err)
 		}
@@ -136,7 +145,7 @@ func (t *tail) stream(ctx context.Context, follow bool) error {
 	defer func() { _ = r.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = r.Close() })()
 	err = t.copy(ctx, newFrames(r), !since.IsZero())
-	if err == nil || errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return errors.Join(err, t.flush(true))
@@ -166,6 +175,8 @@ func (t *tail) resume() time.Time {
 // copy takes entries until the stream ends. resumed: the newest entry of the history must come again, else Docker has dropped it and more.
 func (t *tail) copy(ctx context.Context, f *frames, resumed bool) error {
 	last := t.place.newest()
+	// What was printed before opening, and the first entry behind it, comes out of the files.
+	exact, prev, late, opened := true, last, time.Duration(0), time.Now()
 	for {
 		m, err := t.next(f)
 		if err != nil {
@@ -177,9 +188,16 @@ func (t *tail) copy(ctx context.Context, f *frames, resumed bool) error {
 			t.c.metrics.gaps.Inc()
 		}
 		resumed = false
+		if !exact && late > holeAfter && m.at.After(opened) && m.at.UnixNano()-prev > int64(holeAfter) {
+			if t.flood.dropped == 0 {
+				return errHole
+			}
+			t.flood.paced = true
+		}
 		if !t.place.take(m.stream, m.at, m.whole, now) {
 			continue
 		}
+		exact, prev, late = false, m.at.UnixNano(), now.Sub(m.at)
 		t.moved = true
 		if err := t.keep(ctx, m, now); err != nil {
 			return err

@@ -204,6 +204,38 @@ func TestGapAfterLogTurnedOver(t *testing.T) {
 	})
 }
 
+// F29: the engine passes a late follower over a whole log file without a word. The tail suspects that, and reads the files.
+func TestF29LateFollowerMissesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConsole(t, t.TempDir())
+		src := newMemLog("c")
+		for i := range 100 { // old and sparse: no reason to look again for each
+			src.add(logEntry{1, time.Now().Add(time.Duration(i-200) * time.Second), fmt.Sprintf("old %d\n", i)})
+		}
+		if err := c.Attach(t.Context(), "srv_a", src, Upstream{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		src.mu.Lock()
+		src.hidden = 101
+		src.mu.Unlock()
+		for i, ago := range []int{300, 200, 100, 10} {
+			src.add(logEntry{1, time.Now().Add(-time.Duration(ago) * time.Millisecond), fmt.Sprintf("new %d\n", i)})
+		}
+		time.Sleep(10 * time.Second)
+		got := texts(history(t, c, "srv_a"))
+		if len(got) != 104 || got[101] != "new 1" {
+			t.Errorf("%d lines, the end is %q", len(got), got[len(got)-3:])
+		}
+		src.mu.Lock()
+		defer src.mu.Unlock()
+		if src.opened > 4 {
+			t.Errorf("the log was opened %d times", src.opened)
+		}
+		c.die()
+	})
+}
+
 func TestClockSetBack(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	var p place
