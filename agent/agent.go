@@ -170,9 +170,12 @@ func (a *Agent) setup(ctx context.Context) error {
 
 	link, err := tunnel.New(tunnel.Options{Data: c.Data, Controllers: c.Controllers, Pins: c.Pins, Token: c.Token, Facts: a.late.Facts,
 		Runtime: a.late, Console: consoles, Health: a.late, Reports: journal, State: journal, Outdated: a.late.Outdated,
-		Joined: func(string) { close(a.joined) }, Logger: log, Metrics: a.reg})
+		Joined: func(string) { a.late.known(); close(a.joined) }, Logger: log, Metrics: a.reg})
 	if err != nil {
 		return err
+	}
+	if link.Status().Enrolled {
+		a.late.known()
 	}
 	a.goRun(ctx, "tunnel", link.Run)
 	if link.Status().Enrolled {
@@ -209,6 +212,9 @@ func (a *Agent) setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	look, done := context.WithTimeout(ctx, firstLook)
+	machine.Look(look)
+	done()
 	a.goRun(ctx, "supervisor", servers.Run)
 	a.goRun(ctx, "host", machine.Run)
 	a.late.bind(servers, machine)

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/payperplay/payperplay/agent/docker"
@@ -14,6 +15,7 @@ import (
 // late stands for the rooms that need to know which node this is, which only enrolment tells. Calls that come earlier wait.
 type late struct {
 	ready chan struct{}
+	named atomic.Bool // enrolled: the rooms are being made
 
 	mu      sync.Mutex
 	facts   protocol.NodeFacts
@@ -54,19 +56,27 @@ func (l *late) wait(ctx context.Context) error {
 	}
 }
 
-// Facts gives what is known of the machine now.
+// firstLook is how long the first look at engine and firewall may take.
+const firstLook = 4 * time.Second
+
+// known says that this machine is enrolled, so that the rooms will be there soon.
+func (l *late) known() { l.named.Store(true) }
+
+// Facts gives what is known of the machine now. For a hello it waits a moment for the first look at the engine; for the
+// enrolment, before any room is there, it does not.
 func (l *late) Facts() protocol.NodeFacts {
+	if l.named.Load() {
+		select {
+		case <-l.ready:
+		case <-time.After(firstLook + time.Second):
+		}
+	}
 	l.mu.Lock()
-	machine, facts := l.machine, l.facts
-	l.mu.Unlock()
-	if machine == nil {
-		return facts
+	defer l.mu.Unlock()
+	if l.machine == nil {
+		return l.facts
 	}
-	now := machine.Facts()
-	if now.Docker == "" && len(now.Degraded) == 0 {
-		now.Docker, now.Degraded = facts.Docker, facts.Degraded // the engine has not been asked again yet
-	}
-	return now
+	return l.machine.Facts()
 }
 
 // Outdated passes the controller's epochs on.

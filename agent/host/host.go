@@ -147,16 +147,30 @@ func (h *Host) keepEngine(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
-		if version, degraded, err := h.o.Version(ctx); err == nil {
-			h.mu.Lock()
-			h.engine, h.degraded = version, degraded
-			h.mu.Unlock()
-		}
+		h.askEngine(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+func (h *Host) askEngine(ctx context.Context) {
+	if version, degraded, err := h.o.Version(ctx); err == nil {
+		h.mu.Lock()
+		h.engine, h.degraded = version, degraded
+		h.mu.Unlock()
+	}
+}
+
+// Look makes a first round of all that Run repeats, so that the first Facts are true: a node that said "no engine yet" would get
+// no server until the next health check. What fails is told by Facts and tried again by Run.
+func (h *Host) Look(ctx context.Context) {
+	_ = h.o.Engine.Ping(ctx) // Healthy remembers
+	h.askEngine(ctx)
+	if h.o.Firewall != nil {
+		_ = h.o.Firewall.Assert(ctx) // Problem remembers
 	}
 }
 

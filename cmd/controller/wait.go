@@ -45,8 +45,10 @@ func becameStopped(s client.Server) (bool, error) {
 	switch {
 	case s.Desired == "running":
 		return false, protocol.Faultf(protocol.Conflict, "", "%s was started again", s.Name)
+	case s.RetryAt != nil: // it crashed, and its node would start it again
+		return false, nil
 	default:
-		return s.Observed != "running" && s.Observed != "stopping" && s.Observed != "starting" && s.Observed != "pulling" && s.Observed != "unknown", nil
+		return s.Observed == "stopped" || s.Observed == "absent" || s.Observed == "crashed" || s.Observed == "failed", nil
 	}
 }
 

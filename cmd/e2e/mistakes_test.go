@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/payperplay/payperplay/controller/api/client"
 )
@@ -33,14 +34,14 @@ func TestMistakes(t *testing.T) {
 		{"too little memory", create("a", "--template", "paper", "--memory", "1MiB"), 2, "too little"},
 		{"bad name", create("Bad_Name!", "--template", "testserver"), 2, "name"},
 		{"unknown template", create("a", "--template", "testservr"), 1, "testserver"},
-		{"unknown version", create("a", "--template", "testserver", "--version", "9.9"), 1, "1.12.2"},
+		{"unknown version", create("a", "--template", "testserver", "--version", "9.9"), 2, "1.12.2"},
 		{"unknown setting", create("a", "--template", "testserver", "--env", "MOTDD=x"), 2, "MOTD"},
 		{"bad setting", create("a", "--template", "testserver", "--env", "MAX_PLAYERS=many"), 2, "MAX_PLAYERS"},
 		{"no KEY=VALUE", create("a", "--template", "testserver", "--env", "MOTD"), 2, "KEY=VALUE"},
 		{"name taken", create("taken", "--template", "testserver"), 1, "taken"},
 		{"unknown node", create("a", "--template", "testserver", "--node", "nowhere"), 1, "nowhere"},
 		{"unknown server", []string{"server", "start", "nobody"}, 1, "nobody"},
-		{"command to a stopped server", []string{"server", "exec", "taken", "--", "list"}, 1, "taken"},
+		{"command to a stopped server", []string{"server", "exec", "taken", "--", "list"}, 1, "start the server first"},
 		{"delete without a terminal", []string{"server", "delete", "taken"}, 2, "--yes"},
 		{"unknown node order", []string{"node", "cordon", "nowhere"}, 1, "nowhere"},
 		{"token without a name", []string{"node", "token", "create"}, 2, "--name"},
@@ -100,6 +101,7 @@ func TestAgentMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = ln.Close() // nobody listens there now
+	time.Sleep(time.Until(short.Expires) + 100*time.Millisecond)
 	n := 0
 	run := func(args ...string) result {
 		n++

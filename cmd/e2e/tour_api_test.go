@@ -104,7 +104,7 @@ func TestTourAPI(t *testing.T) {
 		t.Errorf("delete: %d %v", status, p)
 	}
 	r.eventually(30*time.Second, "the server is gone", func() (bool, string) {
-		status, _, p := r.call("GET", "/api/servers/api", "")
+		status, _, p := r.call("GET", "/api/servers/"+first["id"].(string), "")
 		return status == http.StatusNotFound, strings.TrimSpace(http.StatusText(status) + " " + toText(p))
 	})
 	r.nothingLeft()
