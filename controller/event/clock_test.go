@@ -9,8 +9,8 @@ import (
 	"github.com/payperplay/payperplay/controller/store/bolt"
 )
 
-// TestClockSetBack: the time of logging never falls, also across a restart, and the search by time stays right.
-func TestClockSetBack(t *testing.T) {
+// TestF09ClockSetBack: the time of logging never falls, also across a restart, and the search by time stays right.
+func TestF09ClockSetBack(t *testing.T) {
 	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "controller.db"), bolt.Options{Tables: Tables()})
 	if err != nil {
 		t.Fatal(err)

@@ -344,12 +344,12 @@ func fill(t *testing.T, db *DB, free func()) {
 	mustBeClean(t, db.Path())
 }
 
-func TestFileLimit(t *testing.T) {
+func TestF13FileLimit(t *testing.T) {
 	db := openAt(t, filepath.Join(t.TempDir(), "controller.db"), Options{Tables: storetest.Tables(), MaxBytes: 1 << 20})
 	fill(t, db, func() { db.b.MaxSize = 0 })
 }
 
-func TestDiskFull(t *testing.T) {
+func TestF13DiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skipf("needs root to mount a small file system: %v", err)
