@@ -3,7 +3,7 @@
 //
 // The order of things is the promise: a line is first written to the history together with the place in Docker's log it came from
 // (one write call), and only then seen by a follower. A kill -9 at any point therefore neither loses nor repeats a line, and a
-// number that someone saw always means the same line. docs/decisions/0009-console-source.md says why the source is Docker's log and not attach.
+// number that someone saw always means the same line. docs/decisions/0002-console-from-logs.md says why the source is Docker's log and not attach.
 package console
 
 import (
