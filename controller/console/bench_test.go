@@ -26,18 +26,23 @@ func fanOut(b *testing.B, viewers int) time.Duration {
 	ctx, cancel := context.WithCancel(b.Context())
 	var wg sync.WaitGroup
 	late := make([][]time.Duration, viewers)
+	const lines = 3_000
+	var reading sync.WaitGroup // each until its last line
+	reading.Add(viewers)
 	for i := range viewers {
 		wg.Go(func() {
 			_ = c.Follow(ctx, "srv_a", 0, func(batch protocol.LineBatch) error {
 				now := time.Now()
 				for _, l := range batch.Lines {
 					late[i] = append(late[i], now.Sub(l.Time))
+					if l.Seq == lines {
+						reading.Done()
+					}
 				}
 				return nil
 			})
 		})
 	}
-	const lines = 3_000
 	start := time.Now()
 	for i := range lines {
 		if wait := time.Until(start.Add(time.Duration(i) * time.Millisecond)); wait > 0 {
@@ -45,7 +50,7 @@ func fanOut(b *testing.B, viewers int) time.Duration {
 		}
 		n.say(1, 80)
 	}
-	time.Sleep(300 * time.Millisecond)
+	reading.Wait()
 	cancel()
 	wg.Wait()
 	_ = c.Close()

@@ -13,7 +13,7 @@ import (
 const (
 	pageLines   = 1_000
 	afterSkip   = 32 << 10              // bytes a slow viewer is left with after lines were skipped for it
-	gatherEach  = 30 * time.Microsecond // per viewer: how long lines are gathered between two batches, so that many viewers do not cost a batch each per line
+	gatherEach  = 40 * time.Microsecond // per viewer: how long lines are gathered between two batches, so that many viewers do not cost a batch each per line
 	gatherMax   = 40 * time.Millisecond
 	gatherFrom  = 20 // viewers; fewer get every line at once
 	pageBackoff = 500 * time.Millisecond
