@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -11,7 +12,11 @@ import (
 	"github.com/payperplay/payperplay/protocol"
 )
 
-// begin takes note of all nodes and clears sessions that an earlier process left in their rows.
+// returnTime is how long a node that was connected when the controller went down has to come back before that is news.
+const returnTime = time.Minute
+
+// begin takes note of all nodes and clears sessions that an earlier process left in their rows. Those nodes are expected back:
+// a restart of the controller is no event in the life of a node.
 func (t *Tunnel) begin(ctx context.Context) error {
 	var all []fleet.Node
 	err := t.db.Update(ctx, func(tx store.Tx) error {
@@ -41,9 +46,39 @@ func (t *Tunnel) begin(ctx context.Context) error {
 	t.down = false
 	for _, n := range all {
 		e := t.entry(n.ID)
-		e.name, e.lastSeen = n.Name, n.Contact()
+		e.name, e.lastSeen, e.expected = n.Name, n.Contact(), n.Session != nil
 	}
 	return nil
+}
+
+// missing logs the nodes that did not come back after a restart.
+func (t *Tunnel) missing(ctx context.Context) {
+	var ids []string
+	t.mu.Lock()
+	for id, n := range t.nodes {
+		if n.expected && n.up() == nil {
+			ids = append(ids, id)
+		}
+		n.expected = false
+	}
+	t.mu.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	err := t.db.Update(ctx, func(tx store.Tx) error {
+		for _, id := range ids {
+			if err := t.emit(tx, "node.disconnected", id, agentActor(id), map[string]any{"reason": "it did not come back after a restart of the controller"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		t.log.WarnContext(ctx, "missing nodes were not logged", "error", err, "nodes", len(ids))
+	}
+	for _, id := range ids {
+		t.opts.OnChange(id)
+	}
 }
 
 // farewell tells every agent that the controller goes down and closes all sessions. Their end is written in one transaction and
@@ -73,7 +108,15 @@ func (t *Tunnel) farewell(ctx context.Context) {
 	defer cancel()
 	err := t.db.Update(ctx, func(tx store.Tx) error {
 		for _, p := range peers {
-			if _, err := t.clearSession(tx, p); err != nil {
+			n, err := fleet.Nodes.Get(tx, p.node)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			n.LastSeen = p.session.LastHeard().UTC() // the session stays in the row: begin reads it
+			if err := fleet.Nodes.Put(tx, n); err != nil {
 				return err
 			}
 		}

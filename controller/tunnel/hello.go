@@ -211,7 +211,17 @@ func (t *Tunnel) noteFacts(tx store.Tx, n *fleet.Node, e *Enrolment, req protoco
 		}
 		n.AckSeq, n.InventoryHash = req.NextSeq-1, ""
 	}
+	if t.isExpected(n.ID) {
+		return nil // nobody was told that it went
+	}
 	return t.emit(tx, "node.connected", n.ID, agentActor(n.ID), data)
+}
+
+func (t *Tunnel) isExpected(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.nodes[id]
+	return n != nil && n.expected
 }
 
 // takeInventory hands a full inventory on and remembers which servers are in it; without one it says whether one is needed.

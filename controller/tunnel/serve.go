@@ -31,6 +31,8 @@ func (t *Tunnel) Serve(ctx context.Context, ln net.Listener) error {
 	defer end()
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
 	defer stop()
+	late := time.AfterFunc(returnTime, func() { t.missing(life) })
+	defer late.Stop()
 	err := t.accept(ctx, life, ln)
 	_ = ln.Close()
 	t.farewell(life)
@@ -120,7 +122,7 @@ func (t *Tunnel) handshake(life context.Context, conn net.Conn) (*tls.Conn, erro
 	_ = rpc.TuneConn(conn) // a connection that is no TCP socket needs no tuning
 	g := &gated{Conn: conn, gate: t.gate}
 	defer g.done()
-	tc := tls.Server(rpc.Wire(g), t.tlsConfig())
+	tc := tls.Server(rpc.Wire(g), t.entrance)
 	start := time.Now()
 	err := tc.HandshakeContext(ctx)
 	t.m.seconds.Observe(time.Since(start).Seconds())
@@ -134,8 +136,8 @@ func (t *Tunnel) handshake(life context.Context, conn net.Conn) (*tls.Conn, erro
 	return tc, nil
 }
 
-// tlsConfig picks the rules by what the stranger says it came for: only ppp-join works without a certificate of ours.
-func (t *Tunnel) tlsConfig() *tls.Config {
+// newEntrance picks the rules by what the stranger says it came for: only ppp-join works without a certificate of ours.
+func (t *Tunnel) newEntrance() *tls.Config {
 	return rpc.TuneTLS(&tls.Config{
 		GetConfigForClient: func(hi *tls.ClientHelloInfo) (*tls.Config, error) {
 			for _, alpn := range []string{protocol.ALPNControl, protocol.ALPNBulk, protocol.ALPNJoin} {
@@ -148,22 +150,36 @@ func (t *Tunnel) tlsConfig() *tls.Config {
 	})
 }
 
+// configFor gives the one configuration that all connections of a kind share until the controller's certificate changes:
+// each keeps a reference to it for its life.
 func (t *Tunnel) configFor(alpn string) (*tls.Config, error) {
 	cert, err := t.ca.serverCert(time.Now())
 	if err != nil {
 		return nil, err
 	}
-	cfg := rpc.TuneTLS(&tls.Config{NextProtos: []string{alpn}, Certificates: []tls.Certificate{*cert}})
+	t.confMu.Lock()
+	defer t.confMu.Unlock()
+	if t.confCert != cert {
+		t.confCert, t.configs = cert, map[string]*tls.Config{}
+	}
+	cfg := t.configs[alpn]
+	if cfg != nil {
+		return cfg, nil
+	}
+	cfg = rpc.TuneTLS(&tls.Config{NextProtos: []string{alpn}, Certificates: []tls.Certificate{*cert}})
 	if alpn != protocol.ALPNJoin {
 		cfg.ClientAuth = tls.RequireAnyClientCert
 		cfg.VerifyConnection = func(cs tls.ConnectionState) error { return t.ca.verifyNode(cs.PeerCertificates) }
 	}
+	t.configs[alpn] = cfg
 	return cfg, nil
 }
 
 // who gives the node that a verified connection belongs to, and why it may not come in (nil: it may).
 func (t *Tunnel) who(ctx context.Context, tc *tls.Conn) (id string, barred error) {
-	cert := tc.ConnectionState().PeerCertificates[0] // VerifyConnection has seen it
+	certs := tc.ConnectionState().PeerCertificates // VerifyConnection has seen them
+	cert := certs[0]
+	clear(certs) // the connection would keep the parsed certificate for its life: 3 KiB for each of 10,000 agents
 	id, err := nodeOf(cert, t.ca.Cluster())
 	if err != nil {
 		return "", err

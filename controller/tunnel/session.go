@@ -100,7 +100,7 @@ func (t *Tunnel) present(p *peer, name string) (old *peer, ok bool) {
 	if n.current != p {
 		old = n.current
 	}
-	n.current, n.name = p, name
+	n.current, n.name, n.expected = p, name, false
 	return old, true
 }
 

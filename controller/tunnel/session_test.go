@@ -154,8 +154,8 @@ func TestControllerRestartIsANonEvent(t *testing.T) {
 		t.Errorf("a session of an earlier term is in the row: %+v", n.Session)
 	}
 	eventually(t, 15*time.Second, "agent is back", func() bool { return c.tun.Live(id).Connected })
-	if n := c.happened("node.disconnected"); n != 0 {
-		t.Errorf("%d node.disconnected events for a controller that went down", n)
+	if went, came := c.happened("node.disconnected"), c.happened("node.connected"); went != 0 || came != 1 {
+		t.Errorf("%d node.disconnected and %d node.connected events for a controller that went down", went, came)
 	}
 }
 

@@ -10,6 +10,7 @@ package tunnel
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"runtime"
@@ -103,6 +104,11 @@ type Tunnel struct {
 	limit *limiter
 	gate  gate
 
+	entrance *tls.Config // of every connection, until it has said what it came for
+	confMu   sync.Mutex
+	confCert *tls.Certificate
+	configs  map[string]*tls.Config // by ALPN, for confCert
+
 	work sync.WaitGroup // handshakes and sessions
 
 	mu      sync.Mutex
@@ -115,6 +121,7 @@ type Tunnel struct {
 type node struct {
 	name     string
 	barred   bool      // revoked or locked by this process: no session may appear any more
+	expected bool      // it was connected when the controller went down
 	lastSeen time.Time // of the last session's end, or as stored
 	current  *peer     // nil: not connected
 	bulk     *bulkLink
@@ -139,7 +146,7 @@ func New(opts Options) (*Tunnel, error) {
 		watch: rpc.NewWatch(0), gate: newGate(2 * runtime.GOMAXPROCS(0)),
 		limit: newLimiter(opts.PendingPerIP, 256, 1), nodes: map[string]*node{}, tickets: map[string]*bulkWait{},
 	}
-	t.batch.db = opts.DB
+	t.batch.db, t.entrance = opts.DB, t.newEntrance()
 	t.m = newMetrics(opts.Metrics, t)
 	var err error
 	if t.rpcm, err = rpc.NewMetrics(opts.Metrics); err != nil {
