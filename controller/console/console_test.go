@@ -261,6 +261,29 @@ func TestMovedAndDeleted(t *testing.T) {
 	})
 }
 
+// A notice in the ring has the number of the line before it, which a viewer that was away longer does not have.
+func TestGapIsToldBehindANotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, n := setup(t, Options{})
+		n.say(10, 10)
+		n.drop(7)
+		n.cut(true)
+		w := &watcher{}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Follow(ctx, "srv_a", 6, w.emit) }()
+		time.Sleep(time.Second)
+		n.cut(false)
+		time.Sleep(10 * time.Second)
+		if err := exact(w.seen(), 6, 10, true); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		<-done
+		_ = c.Close()
+	})
+}
+
 func TestStartWithTheLastLines(t *testing.T) {
 	for _, c := range []struct{ have, after, first int64 }{{5_000, -10, 4_991}, {5_000, -3_000, 2_001}, {5, -10, 1}, {5_000, 4_999, 5_000}, {5_000, 0, 1}, {5_000, 9_999, 1}, {0, -5, 1}, {5_000, 5_000, 5_001}} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
@@ -302,7 +325,7 @@ func TestS12ViewersAreLimited(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		if len(refused) != 2 || protocol.CodeOf(refused[0]) != protocol.Exhausted || protocol.CodeOf(refused[1]) != protocol.Exhausted {
+		if len(refused) != 2 || !strings.Contains(refused[0].Error(), "you watch 2") || !strings.Contains(refused[1].Error(), "3 people watch") {
 			t.Errorf("refused: %v", refused)
 		}
 		cancel()
