@@ -62,6 +62,7 @@ func FuzzFrame(f *testing.F) {
 		f.Add(append(h.append(nil), "{}"...))
 	}
 	f.Add([]byte{1, 255})
+	f.Add((&header{kind: kindReply, body: 1 << 30}).append(nil))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		br := bufio.NewReader(bytes.NewReader(raw))
 		h, err := readHeader(br)

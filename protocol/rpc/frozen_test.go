@@ -215,6 +215,9 @@ func TestTheEndHasAReason(t *testing.T) {
 func TestGoAwayRefusesNewCallsAndFinishesOldOnes(t *testing.T) {
 	enter, leave := make(chan struct{}), make(chan struct{})
 	m := NewMux(nil)
+	Handle(m, protocol.HostSampleNow, func(context.Context, protocol.SampleRequest) (protocol.Sample, error) {
+		return protocol.Sample{}, nil
+	})
 	Handle(m, protocol.HostCheck, func(context.Context, protocol.CheckRequest) (protocol.CheckReply, error) {
 		close(enter)
 		<-leave
@@ -227,6 +230,10 @@ func TestGoAwayRefusesNewCallsAndFinishesOldOnes(t *testing.T) {
 		result <- err
 	}()
 	<-enter
+	// A stream that is kept from an earlier call is no way around it.
+	if _, err := Call(t.Context(), controller, protocol.HostSampleNow, protocol.SampleRequest{}); err != nil {
+		t.Fatal(err)
+	}
 	agent.GoAway()
 	deadline := time.Now().Add(5 * time.Second)
 	for {
