@@ -130,6 +130,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	}
 	select {
 	case <-ctx.Done():
+		a.log.Info("agent stops; games run on")
 		return nil
 	case err := <-a.fail:
 		return err

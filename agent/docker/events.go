@@ -101,14 +101,15 @@ func (c *Client) Ping(ctx context.Context) error {
 func (c *Client) KeepPinging(ctx context.Context) {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
+	answered := true
 	for {
-		was := c.Healthy() == nil
 		err := c.Ping(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if is := c.Healthy() == nil; is != was {
-			c.log.Warn("docker engine changed its mind", "answers", is, "err", err)
+		if (err == nil) != answered {
+			answered = err == nil
+			c.log.Warn("docker engine", "answers", answered, "err", err)
 		}
 		select {
 		case <-ctx.Done():

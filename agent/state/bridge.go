@@ -48,6 +48,11 @@ func (j *Journal) Bridge(ctx context.Context, server string, avoid []netip.Prefi
 	return mine, err
 }
 
+// FreeBridge forgets the server's bridge, so that the next call of Bridge finds another.
+func (j *Journal) FreeBridge(ctx context.Context, server string) error {
+	return j.do(ctx, func(tx *bolt.Tx) error { return tx.Bucket(bucketBridges).Delete([]byte(server)) })
+}
+
 // freeBridge finds the lowest free /29 of pool.
 func freeBridge(pool netip.Prefix, taken map[netip.Prefix]bool, avoid []netip.Prefix) (netip.Prefix, bool) {
 	base := pool.Addr().As4()

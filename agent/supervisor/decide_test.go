@@ -161,3 +161,16 @@ func TestAdviceHasANextStep(t *testing.T) {
 		}
 	}
 }
+
+func TestParseList(t *testing.T) {
+	got := parseList("There are 2 of a max of 20 players online: bob, §aalice_1")
+	if len(got) != 2 || !got["bob"] || !got["alice_1"] {
+		t.Error(got)
+	}
+	if got := parseList("There are 0 of a max of 20 players online: "); got == nil || len(got) != 0 {
+		t.Error(got)
+	}
+	if got := parseList("Unknown command"); got != nil {
+		t.Error(got)
+	}
+}

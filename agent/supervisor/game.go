@@ -90,10 +90,47 @@ func (r *runner) question(ctx context.Context) {
 		}
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.live.ID == c.ID {
-		r.game.online, r.game.max, r.game.tps = status.Online, status.Max, tps
+	known := len(r.game.names)
+	r.mu.Unlock()
+	var names map[string]bool
+	if status.Online >= 0 && status.Online != known && spec.Console.RCON && spec.Console.List != "" {
+		names = r.list(ctx, spec.Console.List)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.live.ID != c.ID {
+		return
+	}
+	r.game.online, r.game.max, r.game.tps = status.Online, status.Max, tps
+	if names != nil {
+		r.game.names = names
+	}
+}
+
+// list asks who is on. After a restart of the agent only the game knows; joins and leaves themselves are told by its console.
+func (r *runner) list(ctx context.Context, command string) map[string]bool {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	text, err := r.s.o.Commands.Ask(ctx, r.id, command)
+	if err != nil {
+		return nil
+	}
+	return parseList(text)
+}
+
+// parseList reads "There are 2 of a max of 20 players online: bob, alice"; nil when it is something else.
+func parseList(text string) map[string]bool {
+	_, list, ok := strings.Cut(escapes.ReplaceAllString(text, ""), "online:")
+	if !ok {
+		return nil
+	}
+	names := map[string]bool{}
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); playerName.MatchString(name) {
+			names[name] = true
+		}
+	}
+	return names
 }
 
 // play takes the first status of a game that has become ready.
@@ -108,6 +145,8 @@ func (r *runner) occupied(ctx context.Context, v view) bool {
 	s, err := ping(ctx, *v.C)
 	return err != nil || s.Online != 0
 }
+
+var playerName = regexp.MustCompile(`^[A-Za-z0-9_.*]{1,32}$`)
 
 var number = regexp.MustCompile(`[0-9]+(?:\.[0-9]+)?`)
 

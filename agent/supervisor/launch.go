@@ -17,6 +17,9 @@ import (
 // retryEngine is how long to wait when the engine does not answer.
 const retryEngine = 3 * time.Second
 
+// bridgeTries is how many networks are tried when others hold them.
+const bridgeTries = 16
+
 // launch does everything from the grant to the running container. Trouble that a person must look at ends in StateFailed,
 // an engine that is away only delays.
 func (r *runner) launch(ctx context.Context, v view) error {
@@ -70,11 +73,7 @@ func (r *runner) prepare(ctx context.Context, row state.Server) error {
 	if err := r.s.o.Volumes.Prepare(r.id, row.Grant.Epoch, row.Fresh, uid, gid); err != nil {
 		return err
 	}
-	bridge, err := r.s.o.Journal.Bridge(ctx, r.id, r.s.o.Avoid())
-	if err != nil {
-		return err
-	}
-	if err := r.s.o.Engine.EnsureNetwork(ctx, r.id, bridge); err != nil {
+	if err := r.bridge(ctx); err != nil {
 		return err
 	}
 	pulling, cancel := r.interruptible(ctx)
@@ -89,6 +88,25 @@ func (r *runner) prepare(ctx context.Context, row state.Server) error {
 		_ = r.s.o.Journal.Append(ctx, protocol.Fact{Image: &protocol.ImageFact{Image: row.Spec.Image, Problem: protocol.AsFault(err)}})
 	}
 	return err
+}
+
+// bridge makes the server's bridge. Another agent on this machine may take the same network at the same moment: then the next one is tried.
+func (r *runner) bridge(ctx context.Context) error {
+	avoid := r.s.o.Avoid()
+	for try := 0; ; try++ {
+		subnet, err := r.s.o.Journal.Bridge(ctx, r.id, avoid)
+		if err != nil {
+			return err
+		}
+		err = r.s.o.Engine.EnsureNetwork(ctx, r.id, subnet)
+		if protocol.CodeOf(err) != protocol.Conflict || try == bridgeTries {
+			return err
+		}
+		if err := r.s.o.Journal.FreeBridge(ctx, r.id); err != nil {
+			return err
+		}
+		avoid = append(avoid, subnet)
+	}
 }
 
 func (r *runner) pulling(ctx context.Context, progress string) {
@@ -122,6 +140,9 @@ func (r *runner) create(ctx context.Context, row state.Server, previous *docker.
 	began := time.Now()
 	if err := r.s.o.Engine.Start(ctx, id); err != nil {
 		_ = r.s.o.Engine.Remove(ctx, id)
+		if protocol.CodeOf(err) == protocol.Conflict {
+			return protocol.Faultf(protocol.Conflict, "stop what uses it, or give the server another port", "port %d of node %s is in use by something else", row.Spec.HostPort, r.s.o.Engine.Name())
+		}
 		return err
 	}
 	c, err := r.s.o.Engine.Inspect(ctx, id)

@@ -1,9 +1,13 @@
 package supervisor
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +17,7 @@ import (
 	"github.com/payperplay/payperplay/agent/docker/dockertest"
 	"github.com/payperplay/payperplay/agent/state"
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/failpoint"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -388,5 +393,83 @@ func TestLostJournal(t *testing.T) {
 	}
 	if o := r.observed("srv_down"); o.State != protocol.StateAbsent || o.Epoch != 4 {
 		t.Fatalf("%+v", o)
+	}
+}
+
+// TestPortInUse names the port and the way out.
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	spec := dockertest.Spec(t, "srv_a", nil)
+	spec.HostPort = l.Addr().(*net.TCPAddr).Port
+	r.start(spec, 1)
+	o := r.awaitState("srv_a", protocol.StateFailed)
+	if o.Problem.Code != protocol.Conflict || !strings.Contains(o.Problem.Message, strconv.Itoa(spec.HostPort)) {
+		t.Fatalf("%+v", o.Problem)
+	}
+	_ = l.Close()
+	r.start(spec, 1)
+	r.awaitState("srv_a", protocol.StateRunning)
+}
+
+// TestBridgeTakenByAnother: another agent of this machine has the network that comes next.
+func TestBridgeTakenByAnother(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	other := dockertest.Client(t)
+	if err := other.EnsureNetwork(t.Context(), "srv_other", netip.PrefixFrom(r.pool.Addr(), 29)); err != nil {
+		t.Fatal(err)
+	}
+	r.start(dockertest.Spec(t, "srv_a", nil), 1)
+	r.awaitState("srv_a", protocol.StateRunning)
+	if got, _ := r.journal.Bridge(t.Context(), "srv_a", nil); got.Addr() == r.pool.Addr() {
+		t.Fatal(got)
+	}
+}
+
+// TestFailuresAtEveryStep breaks the start once at each fsync and call; whatever is said then, a new order runs the server, once.
+func TestFailuresAtEveryStep(t *testing.T) {
+	r := newRig(t)
+	t.Cleanup(func() { _ = failpoint.Arm("") })
+	for i, point := range []string{"volume.identity.before", "volume.identity.after", "docker.create.before", "docker.create.after", "docker.start.before", "docker.start.after", "state.commit.before", "state.commit.after"} {
+		id := fmt.Sprintf("srv_%d", i)
+		spec := dockertest.Spec(t, id, nil)
+		if err := failpoint.Arm(point + "=error@1"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := r.sup.Start(t.Context(), protocol.StartRequest{Spec: spec, Grant: r.grant(id, 1), Fresh: true})
+		if err == nil {
+			o := r.await(id, 20*time.Second, "decided", func(o protocol.Observed) bool {
+				return o.State == protocol.StateFailed || o.State == protocol.StateRunning
+			})
+			if o.State == protocol.StateFailed && (o.Problem == nil || o.Problem.Next == "") {
+				t.Errorf("%s: %+v", point, o)
+			}
+		}
+		if failpoint.Passed()[point] == 0 {
+			t.Errorf("%s was not passed", point)
+		}
+		_ = failpoint.Arm("")
+		r.start(spec, 1)
+		r.awaitState(id, protocol.StateRunning)
+		list, err := r.engine.List(t.Context(), id)
+		running := 0
+		for _, c := range list {
+			if c.Running {
+				running++
+			}
+		}
+		if running != 1 || err != nil {
+			t.Fatalf("%s: %d containers run, %v", point, running, err)
+		}
+		if _, err := r.sup.Kill(t.Context(), protocol.KillRequest{Server: id}); err != nil {
+			t.Fatal(err)
+		}
+		r.awaitState(id, protocol.StateStopped)
 	}
 }
