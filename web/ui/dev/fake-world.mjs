@@ -29,7 +29,7 @@ export class World {
     if (scene === 'empty') this.nodes = [];
     else {
       this.nodes = [this.node('node-1', 'ready'), this.node('box-cellar', 'degraded'), this.node('fsn1-cx33-a', 'unreachable')];
-      for (let i = 0; i < 900; i++) this.emit(['server.started', 'server.stopped', 'player.joined', 'server.ready', 'node.connected', 'server.odd_new_type'][i % 6], i % 6 === 4 ? { node: 'node-1' } : { server: 'survival' }, { n: i }, Date.now() - (900 - i) * 60_000);
+      for (let i = 0; i < 150; i++) this.emit(['server.started', 'server.stopped', 'player.joined', 'server.ready', 'node.connected', 'server.odd_new_type'][i % 6], i % 6 === 4 ? { node: 'node-1' } : { server: 'survival' }, { n: i }, Date.now() - (150 - i) * 60_000);
       const add = (name, state, rest = {}) => this.servers.push(this.make({ name, template: 'paper', memory_bytes: 2 * gib }, state, rest));
       add('survival', 'running');
       add('lobby', 'running');
@@ -44,7 +44,7 @@ export class World {
       for (let i = 0; i < 2600; i++) this.log(survival, i % 97 === 0 ? `<script>alert(${i})</script> \u001b[2Jnot cleared` : `[line ${i}] chunk saved at ${i * 16}, ${i * 7}`, i % 400 === 399 ? 'system' : '', Date.now() - (2600 - i) * 1000);
       boot.forEach((l) => this.log(survival, l));
       this.log(survival, '120 lines were dropped: the game wrote faster than 1,000 lines/s', 'gap');
-      this.log(survival, 'list', 'command');
+      this.log(survival, '> list (operator)', 'command');
       this.log(survival, 'There are 3 of a max of 20 players online: Anna, Bob, Cem — see https://example.org/rules');
     }
     setInterval(() => this.breathe(), 1000).unref();
@@ -149,10 +149,10 @@ export class World {
   }
 
   command(s, command) {
-    this.log(s, command, 'command');
+    this.log(s, `> ${command} (operator)`, 'command');
     if (command === 'list') this.log(s, 'There are 3 of a max of 20 players online: Anna, Bob, Cem');
     else if (command.startsWith('say ')) this.log(s, `[Server] ${command.slice(4)}`);
-    else return { output: `Unknown command: ${command}`, via: 'rcon' };
+    else this.log(s, `< Unknown command: ${command}`, 'command');
     return { output: '', via: 'stdin' };
   }
 

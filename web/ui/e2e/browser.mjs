@@ -54,11 +54,11 @@ async function aside(page, work) {
   return result;
 }
 
-/** Serious findings of axe on what is shown. */
-export async function check(page, name) {
+/** Serious findings of axe on what is shown; all of its rules, or only some. */
+export async function check(page, name, rules) {
   const result = await aside(page, async () => {
     await page.evaluate(axe);
-    return page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+    return page.evaluate((only) => window.axe.run(document, { resultTypes: ['violations'], ...(only ? { runOnly: only } : {}) }), rules);
   });
   return result.violations
     .filter((v) => v.impact === 'serious' || v.impact === 'critical')

@@ -1,4 +1,4 @@
-// One viewer's console: the socket, the lines, the holes, and what commands answered.
+// One viewer's console: the socket, the lines, the holes, and the commands that were refused.
 import { signal } from '@preact/signals';
 import { api } from '../api/calls';
 import { problemOf } from '../api/http';
@@ -14,16 +14,15 @@ export interface Drawing {
 const firstLines = 200;
 const pageLines = 1000;
 
-export interface Answer {
+export interface Refusal {
   command: string;
-  output?: string;
-  problem?: Problem;
+  problem: Problem;
 }
 
 export class ConsoleSession {
   readonly link = signal<LinkState>('connecting');
   readonly notice = signal('');
-  readonly answer = signal<Answer | undefined>(undefined);
+  readonly refused = signal<Refusal | undefined>(undefined); // what a command answers comes as lines, for every viewer
   readonly older = signal<'more' | 'reading' | 'start' | 'failed'>('more');
   readonly empty = signal(true);
   private readonly buffer = new LineBuffer();
@@ -43,15 +42,14 @@ export class ConsoleSession {
   /** Sends a command over the socket; over HTTP while the socket is away. */
   async send(command: string): Promise<void> {
     const id = String(this.next++);
-    this.answer.value = undefined;
+    this.refused.value = undefined;
     this.asked.set(id, command);
     if (this.socket.send({ type: 'command', id, command })) return;
     this.asked.delete(id);
     try {
-      const reply = await api.command(this.name, command);
-      this.answer.value = { command, output: reply.output };
+      await api.command(this.name, command);
     } catch (error) {
-      this.answer.value = { command, problem: problemOf(error) };
+      this.refused.value = { command, problem: problemOf(error) };
     }
   }
 
@@ -101,7 +99,7 @@ export class ConsoleSession {
         const command = this.asked.get(message.id ?? '');
         if (command === undefined) break;
         this.asked.delete(message.id!);
-        this.answer.value = { command, ...(message.problem ? { problem: message.problem } : { output: message.output ?? '' }) };
+        if (message.problem) this.refused.value = { command, problem: message.problem };
         break;
       }
     }

@@ -16,7 +16,7 @@ export interface ScreenOptions {
   locale: string;
 }
 
-const marks: Record<string, string> = { gap: '\u001b[33m⋯ ', command: '\u001b[36m❯ ', system: '\u001b[35m● ', error: '\u001b[31m✕ ' };
+const marks: Record<string, string> = { gap: '\u001b[33m⋯ ', command: '\u001b[36m', system: '\u001b[35m● ', error: '\u001b[31m✕ ' };
 
 export class Screen {
   private readonly term: Terminal;

@@ -11,7 +11,6 @@ import { CommandLine } from './commandline';
 import { SearchBar } from './searchbar';
 import { ConsoleSession } from './session';
 import { Screen } from './terminal';
-import { plain } from './text';
 
 export default function ConsoleView({ server }: { server: Server }) {
   const box = useRef<HTMLDivElement>(null);
@@ -66,7 +65,7 @@ export default function ConsoleView({ server }: { server: Server }) {
     return () => removeEventListener('keydown', key);
   }, []);
 
-  const answer = session?.answer.value;
+  const refused = session?.refused.value;
   const link = session?.link.value ?? 'connecting';
   return (
     <div class="console">
@@ -99,13 +98,7 @@ export default function ConsoleView({ server }: { server: Server }) {
           </button>
         )}
       </div>
-      {answer?.problem && <Trouble problem={answer.problem} onClose={() => { session!.answer.value = undefined; }} />}
-      {answer?.output && (
-        <div class="answer" role="status" aria-label={t('console.answer', { command: answer.command })}>
-          <pre>{answer.output.split('\n').map(plain).join('\n')}</pre>
-          <Button small tone="plain" icon="cross" aria-label={t('close')} onClick={() => { session!.answer.value = undefined; }} />
-        </div>
-      )}
+      {refused && <Trouble problem={refused.problem} onClose={() => { session!.refused.value = undefined; }}><code>{refused.command}</code></Trouble>}
       <CommandLine server={server} onSend={(command) => { screen?.toBottom(); void session?.send(command); }} />
     </div>
   );

@@ -36,7 +36,7 @@ export const de: Record<Key, string> = {
   'memory.exact': 'Speicher, genau', 'memory.help': 'Mindestens {min}; {recommended} passt meist.', 'memory.min': 'Mindestens {min}.',
   'env.int': 'Das muss eine ganze Zahl sein.', 'env.range': 'Das muss zwischen {min} und {max} liegen.', 'env.enum': 'Das muss eines davon sein: {values}.', 'env.default': 'Vorgabe: {value}', 'env.long': 'Das darf höchstens {max} Zeichen haben.', 'env.unset': 'Nicht gesetzt',
 
-  'players.unknown': 'nicht bekannt', 'players.none': 'Keine Spieler', 'players.count': '{n} / {max} Spieler', 'cpu.count': '{n} Kerne',
+  'players.unknown': 'nicht bekannt', 'players.unknownLong': 'Spielerzahl nicht bekannt', 'players.none': 'Keine Spieler', 'players.count': '{n} / {max} Spieler', 'cpu.count': '{n} Kerne',
   'address.none': 'Noch keine Adresse', 'address.copy': 'Adresse kopieren',
   'server.gone': 'Einen Server {name} gibt es nicht', 'server.toList': 'Zu den Servern', tabs: 'Ansichten dieses Servers',
   'tab.console': 'Konsole', 'tab.overview': 'Überblick', 'tab.settings': 'Einstellungen', 'tab.activity': 'Aktivität',
@@ -49,7 +49,7 @@ export const de: Record<Key, string> = {
   'console.label': 'Konsole von {name}', 'console.reconnecting': 'Verbindet neu; keine Zeile geht verloren…', 'console.search': 'Konsole durchsuchen', 'console.times': 'Zeiten', 'console.download': 'Herunterladen',
   'console.newest': 'Zum Neuesten', 'console.missed.one': '{n} neue Zeile', 'console.missed.other': '{n} neue Zeilen', 'console.empty': 'Noch wurde nichts geschrieben.',
   'console.emptyStopped': 'Hier ist noch nichts. Starte den Server, um seine Konsole zu sehen.', 'console.older': 'Ältere Zeilen werden gelesen…', 'console.olderFailed': 'Ältere Zeilen ließen sich nicht lesen.',
-  'console.command': 'Konsolenbefehl', 'console.placeholder': 'Befehl eintippen', 'console.off': 'Starte den Server, um Befehle einzutippen', 'console.send': 'Senden', 'console.answer': 'Antwort auf {command}',
+  'console.command': 'Konsolenbefehl', 'console.placeholder': 'Befehl eintippen', 'console.off': 'Starte den Server, um Befehle einzutippen', 'console.send': 'Senden',
   'console.previous': 'Voriger Treffer', 'console.next': 'Nächster Treffer', 'console.noneHere': 'Nicht auf diesem Schirm', 'console.everywhere': 'Ganzen Verlauf durchsuchen',
   'console.found.one': '{n} Zeile im ganzen Verlauf', 'console.found.other': '{n} Zeilen im ganzen Verlauf',
 
@@ -77,7 +77,7 @@ export const de: Record<Key, string> = {
   'node.state.revoked': 'Ausgeschlossen', 'node.state.locked': 'Gesperrt',
   'node.seen': 'gesehen', 'node.never': 'nie', 'node.add': 'Knoten hinzufügen', 'node.none': 'Noch kein Knoten', 'node.noneText': 'Ein Knoten ist eine Maschine, auf der deine Server laufen. Er wählt sich bei diesem Controller ein; kein Port muss auf ihm offen sein.',
   'node.memory': 'Speicher gebucht', 'node.cpu': 'CPU ausgelastet', 'node.disk': 'Platte gebucht', 'node.ports': 'Ports', 'node.servers': '{running} von {all} Servern laufen', 'node.healthy': 'gesund, geprüft', 'node.sick': 'nicht gesund, geprüft',
-  'node.rtt': '{ms} ms entfernt', 'node.skew': 'Uhr geht um {s} s falsch', 'node.degraded.one': 'Eines kann diese Maschine nicht', 'node.degraded.other': '{n} Dinge kann diese Maschine nicht', 'node.details': 'Einzelheiten',
+  'node.rtt': '{ms} ms entfernt', 'node.skew': 'Uhr geht um {s} s falsch', 'node.degraded.one': 'Eines kann diese Maschine nicht', 'node.degraded.other': '{n} Dinge kann diese Maschine nicht', 'node.degradedText': 'Nimmt Server an, aber diese Maschine kann nicht alles:', 'node.details': 'Einzelheiten',
   'node.machine': 'Maschine', 'node.agent': 'Agent', 'node.total': 'Speicher insgesamt', 'node.totalText': '{total}, davon {reserve} für das System', 'node.portRange': 'Portbereich', 'node.now': 'Zurzeit belegt',
   'node.nowText': '{memory} Speicher, {disk} Platte, Last {load}', 'node.joined': 'Beigetreten',
   'node.cordon': 'Absperren: nichts Neues zuteilen', 'node.uncordon': 'Freigeben', 'node.cordoned': '{name} nimmt keine neuen Server an.', 'node.unlock': 'Entsperren', 'node.revoke': 'Ausschließen', 'node.revokeTitle': '{name} ausschließen',

@@ -35,7 +35,7 @@ export const en = {
   'memory.exact': 'Memory, exactly', 'memory.help': 'At least {min}; {recommended} suits most.', 'memory.min': 'At least {min}.',
   'env.int': 'This must be a whole number.', 'env.range': 'This must be between {min} and {max}.', 'env.enum': 'This must be one of {values}.', 'env.default': 'Default: {value}', 'env.long': 'This may have at most {max} characters.', 'env.unset': 'Not set',
 
-  'players.unknown': 'not known', 'players.none': 'No players', 'players.count': '{n} / {max} players', 'cpu.count': '{n} cores',
+  'players.unknown': 'not known', 'players.unknownLong': 'Players not known', 'players.none': 'No players', 'players.count': '{n} / {max} players', 'cpu.count': '{n} cores',
   'address.none': 'No address yet', 'address.copy': 'Copy the address',
   'server.gone': 'There is no server {name}', 'server.toList': 'To the servers', tabs: 'Views of this server',
   'tab.console': 'Console', 'tab.overview': 'Overview', 'tab.settings': 'Settings', 'tab.activity': 'Activity',
@@ -48,7 +48,7 @@ export const en = {
   'console.label': 'Console of {name}', 'console.reconnecting': 'Reconnecting; no line is lost…', 'console.search': 'Search the console', 'console.times': 'Times', 'console.download': 'Download',
   'console.newest': 'Jump to newest', 'console.missed.one': '{n} new line', 'console.missed.other': '{n} new lines', 'console.empty': 'Nothing has been written yet.',
   'console.emptyStopped': 'Nothing here yet. Start the server to see its console.', 'console.older': 'Reading older lines…', 'console.olderFailed': 'Older lines could not be read.',
-  'console.command': 'Console command', 'console.placeholder': 'Type a command', 'console.off': 'Start the server to type commands', 'console.send': 'Send', 'console.answer': 'Answer to {command}',
+  'console.command': 'Console command', 'console.placeholder': 'Type a command', 'console.off': 'Start the server to type commands', 'console.send': 'Send',
   'console.previous': 'Previous match', 'console.next': 'Next match', 'console.noneHere': 'Not on this screen', 'console.everywhere': 'Search the whole history',
   'console.found.one': '{n} line in the whole history', 'console.found.other': '{n} lines in the whole history',
 
@@ -76,7 +76,7 @@ export const en = {
   'node.state.revoked': 'Revoked', 'node.state.locked': 'Locked',
   'node.seen': 'seen', 'node.never': 'never', 'node.add': 'Add a node', 'node.none': 'No node yet', 'node.noneText': 'A node is a machine that runs your servers. It dials out to this controller; no port needs to be open on it.',
   'node.memory': 'Memory booked', 'node.cpu': 'CPU busy', 'node.disk': 'Disk booked', 'node.ports': 'Ports', 'node.servers': '{running} of {all} servers running', 'node.healthy': 'healthy, checked', 'node.sick': 'not healthy, checked',
-  'node.rtt': '{ms} ms away', 'node.skew': 'clock off by {s} s', 'node.degraded.one': 'One thing this machine cannot do', 'node.degraded.other': '{n} things this machine cannot do', 'node.details': 'Details',
+  'node.rtt': '{ms} ms away', 'node.skew': 'clock off by {s} s', 'node.degraded.one': 'One thing this machine cannot do', 'node.degraded.other': '{n} things this machine cannot do', 'node.degradedText': 'Takes servers, but this machine cannot do everything:', 'node.details': 'Details',
   'node.machine': 'Machine', 'node.agent': 'Agent', 'node.total': 'Memory in all', 'node.totalText': '{total}, of it {reserve} kept for the system', 'node.portRange': 'Port range', 'node.now': 'In use now',
   'node.nowText': '{memory} memory, {disk} disk, load {load}', 'node.joined': 'Joined',
   'node.cordon': 'Cordon: place nothing new', 'node.uncordon': 'Uncordon', 'node.cordoned': '{name} takes no new servers.', 'node.unlock': 'Unlock', 'node.revoke': 'Revoke', 'node.revokeTitle': 'Revoke {name}',

@@ -18,6 +18,7 @@ test.each([[1, 2, 50], [3, 2, 100], [-1, 2, 0], [1, 0, 0], [NaN, 2, 0]])('percen
 
 test('ago rounds down and never says "now"', () => {
   expect(ago(0, 3_400, 'en')).toBe('3 sec. ago');
+  expect(ago(5, 5, 'en')).toBe('0 sec. ago');
   expect(ago(0, 119_000, 'en')).toBe('1 min. ago');
   expect(ago(0, 90_000_000, 'en')).toBe('1 day ago');
 });

@@ -41,7 +41,7 @@ export function ago(then: number, now: number, locale: string): string {
   const seconds = Math.round((then - now) / 1000);
   for (const [unit, size] of spans) {
     if (Math.abs(seconds) >= size || unit === 'second') {
-      return new Intl.RelativeTimeFormat(locale, { numeric: 'always', style: 'short' }).format(Math.trunc(seconds / size), unit);
+      return new Intl.RelativeTimeFormat(locale, { numeric: 'always', style: 'short' }).format(Math.trunc(seconds / size) || -0, unit);
     }
   }
   return '';

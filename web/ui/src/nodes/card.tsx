@@ -49,7 +49,10 @@ export function NodeCard({ node: n }: { node: Node }) {
         ]} />
       </header>
       {problem && <Trouble problem={problem} onClose={() => setProblem(undefined)} />}
-      {n.explain && n.state !== 'ready' && <div class={`notice ${n.state === 'unreachable' || n.state === 'unhealthy' ? 'bad' : 'busy'}`}><Icon name="warn" /><div class="notice-text"><p>{sentence(n.explain)}</p>{n.next && <p class="soft">{sentence(n.next)}</p>}</div></div>}
+      {n.state === 'degraded' && n.degraded.length > 0 && (
+        <div class="notice busy"><Icon name="warn" /><div class="notice-text"><p>{t('node.degradedText')}</p><ul class="reasons small-text">{n.degraded.map((d) => <li key={d}>{sentence(d)}</li>)}</ul></div></div>
+      )}
+      {n.explain && n.state !== 'ready' && n.state !== 'degraded' && <div class={`notice ${n.state === 'unreachable' || n.state === 'unhealthy' ? 'bad' : 'busy'}`}><Icon name="warn" /><div class="notice-text"><p>{sentence(n.explain)}</p>{n.next && <p class="soft">{sentence(n.next)}</p>}</div></div>}
       {!revoked && (
         <div class="node-bars">
           <Meter label={t('node.memory')} used={n.memory_booked_bytes} whole={n.memory_schedulable_bytes} text={`${fmt(n.memory_booked_bytes)} / ${fmt(n.memory_schedulable_bytes)}`} />
@@ -65,7 +68,7 @@ export function NodeCard({ node: n }: { node: Node }) {
         {Math.abs(n.clock_skew_ms) > 2000 && <span class="bad-text">{t('node.skew', { s: number(n.clock_skew_ms / 1000, locale.value, 1) })}</span>}
       </p>
       {healthBad && <ul class="reasons bad-text small-text">{(n.health!.problems ?? []).map((p) => <li key={p}>{p}</li>)}</ul>}
-      {(n.degraded ?? []).length > 0 && (
+      {n.state !== 'degraded' && (n.degraded ?? []).length > 0 && (
         <details class="small-text">
           <summary>{tn('node.degraded', n.degraded.length)}</summary>
           <ul class="reasons">{n.degraded.map((d) => <li key={d}>{d}</li>)}</ul>

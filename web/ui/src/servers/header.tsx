@@ -46,7 +46,7 @@ export function ServerHeader({ server: s }: { server: Server }) {
           ? <><span class="mono">{s.address}</span><Copy text={s.address} label={t('address.copy')} /></>
           : <span class="soft">{t('address.none')}</span>}</span>
         <span class="fact"><Icon name="users" size={14} />{state !== 'running' ? t('players.none') : live?.players == null
-          ? t('players.unknown') : t('players.count', { n: live.players, max: live.players_max })}</span>
+          ? t('players.unknownLong') : t('players.count', { n: live.players, max: live.players_max })}</span>
         <Meter label={t('memory')} used={live?.memory_bytes ?? 0} whole={s.memory_bytes}
           text={live ? `${bytes(live.memory_bytes, locale.value)} / ${bytes(s.memory_bytes, locale.value)}` : bytes(s.memory_bytes, locale.value)} />
         <Meter label={t('cpu')} used={live?.cpu_cores ?? 0} whole={s.cpu_millis > 0 ? s.cpu_millis / 1000 : 2}
