@@ -38,12 +38,17 @@ func when(name, text string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
+// eventRow shows an event on one line; what does not fit is there with -o json.
 func eventRow(e client.Event) []string {
+	const most = 100 // characters of data
 	data := ""
 	if len(e.Data) > 0 {
 		if b, err := json.Marshal(e.Data); err == nil {
 			data = string(b)
 		}
+	}
+	if r := []rune(data); len(r) > most {
+		data = string(r[:most]) + "…"
 	}
 	return []string{strconv.FormatInt(e.Seq, 10), e.At.Local().Format("2006-01-02 15:04:05"), e.Type, dash(e.Server), dash(e.Node), dash(e.Actor), data}
 }

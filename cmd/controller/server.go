@@ -97,8 +97,10 @@ func serverDetail(s client.Server) table {
 	if s.Exit != nil {
 		row("Last exit", exitLine(*s.Exit))
 		row("Advice", s.Exit.Advice)
-		for _, l := range s.Exit.LastLines {
-			row("  last line", l)
+		if !s.Exit.Asked {
+			for _, l := range s.Exit.LastLines {
+				row("  last line", l)
+			}
 		}
 	}
 	if s.RestartRequired {

@@ -236,9 +236,8 @@ func (c *cli) consoleMessage(m client.ConsoleMessage) error {
 		c.info("(%s)", plain(m.Text))
 	case m.Type == "reply" && m.Problem != nil:
 		c.info("Error: %s; %s", m.Problem.Detail, m.Problem.Next)
-	case m.Type == "reply" && m.Output != "":
-		fmt.Fprintln(c.out, strings.TrimRight(stripEscapes(m.Output), "\n"))
 	}
+	// A reply without a problem needs no line of its own: the console shows command and answer to all viewers.
 	return nil
 }
 

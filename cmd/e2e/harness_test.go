@@ -89,7 +89,13 @@ type rig struct {
 }
 
 // newRig starts a controller and an enrolled agent, and takes everything away at the end of the test.
-func newRig(t *testing.T, serveArgs ...string) *rig {
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	return newRigWith(t, nil)
+}
+
+// newRigWith gives the agent more arguments.
+func newRigWith(t *testing.T, agentArgs []string) *rig {
 	t.Helper()
 	if os.Getenv("PPP_E2E") == "" {
 		t.Skip("end-to-end tests run with scripts/e2e (it prepares Docker, images and programs)")
@@ -99,7 +105,7 @@ func newRig(t *testing.T, serveArgs ...string) *rig {
 	r := &rig{t: t, dir: t.TempDir(), http: fmt.Sprintf("127.0.0.1:%d", base), ports: [2]int{base + 10, base + 30}}
 	tunnel := fmt.Sprintf("127.0.0.1:%d", base+1)
 	r.controller = &proc{t: t, name: "controller", log: filepath.Join(r.dir, "controller.log"),
-		args: append([]string{"serve", "--data", filepath.Join(r.dir, "controller"), "--http", r.http, "--tunnel", tunnel, "--log-level", "debug"}, serveArgs...)}
+		args: []string{"serve", "--data", filepath.Join(r.dir, "controller"), "--http", r.http, "--tunnel", tunnel, "--log-level", "debug"}}
 	t.Cleanup(r.down)
 	r.controller.start()
 	r.waitReady()
@@ -113,9 +119,9 @@ func newRig(t *testing.T, serveArgs ...string) *rig {
 	r.link = newLink(t, tunnel)
 	var join client.Token
 	r.cliJSON(&join, "node", "token", "create", "--name", "node-1")
-	r.agent = &proc{t: t, name: "agent", log: filepath.Join(r.dir, "agent.log"), args: []string{
+	r.agent = &proc{t: t, name: "agent", log: filepath.Join(r.dir, "agent.log"), args: append([]string{
 		"run", "--data", filepath.Join(r.dir, "agent"), "--controller", r.link.addr(), "--ca-pin", join.Pins[0], "--token", join.Token, "--name", "node-1",
-		"--memory", "4GiB", "--ports", fmt.Sprintf("%d-%d", r.ports[0], r.ports[1]), "--bridge-pool", fmt.Sprintf("10.%d.0.0/16", 100+n), "--log-level", "debug"}}
+		"--memory", "4GiB", "--ports", fmt.Sprintf("%d-%d", r.ports[0], r.ports[1]), "--bridge-pool", fmt.Sprintf("10.%d.0.0/16", 100+n), "--log-level", "debug"}, agentArgs...)}
 	r.agent.start()
 	r.eventually(30*time.Second, "the node is connected", func() (bool, string) {
 		nodes, err := r.client.Nodes(t.Context())
