@@ -221,12 +221,120 @@ func TestReservationOnSilentNodeExpires(t *testing.T) {
 		a.disconnect()
 		after(30 * time.Minute)
 		w.booked(a, 0)
+		w.state("alpha", "unknown") // an order without an answer may have been heard
 		a.connect()
 		after(time.Minute)
 		w.state("alpha", "failed")
 		if n := w.events("server.reservation_expired"); n != 1 {
 			t.Errorf("released %d times", n)
 		}
+	})
+}
+
+// TestOrdersUnderWay has a node that is slow to take orders: each is sent once, few starts at a time, and stops get past them.
+func TestOrdersUnderWay(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 16*gib)
+		a.tune(func() { a.slow = 10 * time.Second })
+		for i := range 10 {
+			name := fmt.Sprintf("s%d", i)
+			w.create(name, gib)
+			_, err := w.lc.Start(t.Context(), "alice", name)
+			w.must(err)
+		}
+		after(8 * time.Second)
+		a.tune(func() {
+			if a.starts != 4 || a.most != 4 {
+				t.Errorf("%d starts, %d at once", a.starts, a.most)
+			}
+		})
+		_, err := w.lc.Stop(t.Context(), "alice", "s0", "")
+		w.must(err)
+		after(0)
+		a.tune(func() {
+			if a.stops != 1 {
+				t.Errorf("%d stops: a stop waits behind starts", a.stops)
+			}
+		})
+		after(time.Minute)
+		w.state("s0", "stopped")
+		for i := 1; i < 10; i++ {
+			w.state(fmt.Sprintf("s%d", i), "running")
+		}
+		a.tune(func() {
+			if a.most != 4 || a.starts != 10 {
+				t.Errorf("%d starts, %d at once", a.starts, a.most)
+			}
+		})
+	})
+}
+
+// TestOrderDecidedTooEarly sends an order that a verb has overtaken: it is looked at again in the transaction of the grant.
+func TestOrderDecidedTooEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t) // without the loop
+		a := w.node("n1", 4*gib)
+		s := w.create("alpha", gib)
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		_, err = w.lc.Stop(t.Context(), "bob", "alpha", "")
+		w.must(err)
+		if ok, err := w.lc.Give(t.Context(), lifecycle.Action{Do: lifecycle.Start, Server: s.ID, Node: a.id}); ok || err != nil || a.starts != 0 {
+			t.Errorf("a start after the stop was sent: %v, %v, %d starts", ok, err, a.starts)
+		}
+		if e := w.get("alpha"); e.Ordered {
+			t.Error("the row says that a start was ordered")
+		}
+	})
+}
+
+// TestServerWithoutVolumeMayGoElsewhere: what was only booked on a node, and never ordered to start there, has no world there.
+func TestServerWithoutVolumeMayGoElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t) // without the loop: no order is sent
+		a := w.node("n1", 4*gib)
+		for i, name := range []string{"alpha", "beta"} {
+			w.create(name, 3*gib)
+			time.Sleep(time.Second) // a view of the room may be as old as the order
+			s, err := w.lc.Start(t.Context(), "alice", name)
+			w.must(err)
+			if s.Node != a.id || s.Epoch != 1 {
+				t.Errorf("%s: node %q, epoch %d", name, s.Node, s.Epoch)
+			}
+			if i == 0 {
+				_, err = w.lc.Stop(t.Context(), "alice", name, "")
+				w.must(err)
+			}
+		}
+		b := w.node("n2", 4*gib)
+		time.Sleep(time.Second)
+		s, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		if s.Node != b.id || s.Epoch <= 1 {
+			t.Errorf("alpha is on %q at epoch %d; n1 is full and has nothing of it", s.Node, s.Epoch)
+		}
+		w.booked(a, 3*gib)
+		w.booked(b, 3*gib)
+	})
+}
+
+// TestStopBeforeTheOrder stops a server that is booked on a node which went away before it heard of it: nothing can run, all is free.
+func TestStopBeforeTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t) // without the loop: the order is never sent
+		a := w.node("n1", 4*gib)
+		w.create("alpha", gib)
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		w.booked(a, gib)
+		a.disconnect()
+		s, err := w.lc.Stop(t.Context(), "alice", "alpha", "")
+		w.must(err)
+		if s.Op != nil {
+			t.Errorf("nothing has to be waited for, but: %v", s.Op)
+		}
+		w.booked(a, 0)
+		w.state("alpha", "stopped")
 	})
 }
 

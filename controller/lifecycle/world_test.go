@@ -91,8 +91,13 @@ func render(a lifecycle.Ask) (protocol.Spec, error) {
 // Runtime implements lifecycle.Agents.
 func (w *world) Runtime(node string) (protocol.Runtime, error) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if a := w.agents[node]; a != nil && a.connected {
+	a := w.agents[node]
+	w.mu.Unlock()
+	up := false
+	if a != nil {
+		a.tune(func() { up = a.connected })
+	}
+	if up {
 		return a, nil
 	}
 	return nil, fault.New(fault.Unavailable, "node "+node+" is not connected", "")
@@ -200,6 +205,8 @@ type agent struct {
 	servers   map[string]*protocol.Observed
 	runs      int
 	starts    int
+	taking    int // orders to start being taken, and the most at once
+	most      int
 	stops     int
 	kills     int
 	fresh     []bool
@@ -210,6 +217,7 @@ type agent struct {
 	// Knobs, turned by tune.
 	refuse    error         // what Start answers
 	lost      bool          // orders to start are taken and forgotten
+	slow      time.Duration // how long it takes to take an order to start
 	stubborn  bool          // a stop never ends
 	pull      time.Duration // how long the image takes
 	warm      time.Duration // how long the game takes to answer
@@ -314,6 +322,14 @@ func (a *agent) flush() {
 func (a *agent) Start(_ context.Context, req protocol.StartRequest) (protocol.StartReply, error) {
 	a.mu.Lock()
 	a.starts++
+	if a.taking++; a.taking > a.most {
+		a.most = a.taking
+	}
+	slow := a.slow
+	a.mu.Unlock()
+	a.pass(slow)
+	a.mu.Lock()
+	a.taking--
 	a.fresh = append(a.fresh, req.Fresh)
 	if a.refuse != nil || a.lost {
 		defer a.mu.Unlock()
