@@ -140,14 +140,8 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 // setup makes and starts the rooms. It is one straight line on purpose: the order is the dependency.
 func (a *Agent) setup(ctx context.Context) error {
 	c, log := a.cfg, a.log
-	if err := failpoint.Arm(c.Failpoints); err != nil {
-		return protocol.Faultf(protocol.Invalid, "correct "+failpoint.EnvPlan, "%v", err)
-	}
-	boot, err := host.BootID(c.BootIDFile)
+	boot, err := a.preflight()
 	if err != nil {
-		return err
-	}
-	if err := host.CheckPool(c.BridgePool, docker.BridgePrefix("")); err != nil {
 		return err
 	}
 	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -220,6 +214,17 @@ func (a *Agent) setup(ctx context.Context) error {
 	a.goRun(ctx, "host", machine.Run)
 	a.late.bind(servers, machine)
 	return a.serveMetrics(ctx)
+}
+
+// preflight checks what can be known before anything is made, and gives the boot id.
+func (a *Agent) preflight() (string, error) {
+	if err := failpoint.Arm(a.cfg.Failpoints); err != nil {
+		return "", protocol.Faultf(protocol.Invalid, "correct "+failpoint.EnvPlan, "%v", err)
+	}
+	if err := host.CheckPool(a.cfg.BridgePool, docker.BridgePrefix("")); err != nil {
+		return "", err
+	}
+	return host.BootID(a.cfg.BootIDFile)
 }
 
 // waitJoined waits until the tunnel has enrolled this machine.

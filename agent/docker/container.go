@@ -162,7 +162,7 @@ func read(in container.InspectResponse) Container {
 		}
 	}
 	if s := in.State; s != nil {
-		c.Status, c.Running, c.ExitCode, c.OOM, c.Problem, c.PID = string(s.Status), s.Running, s.ExitCode, s.OOMKilled, s.Error, s.Pid
+		c.Status, c.Running, c.ExitCode, c.OOM, c.Problem, c.PID = s.Status, s.Running, s.ExitCode, s.OOMKilled, s.Error, s.Pid
 		c.Started, c.Finished = moment(s.StartedAt), moment(s.FinishedAt)
 	}
 	if in.NetworkSettings != nil {

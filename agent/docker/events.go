@@ -62,7 +62,6 @@ type health struct {
 	mu       sync.Mutex
 	ok       time.Time
 	failures int
-	version  string
 }
 
 func (h *health) answered() {

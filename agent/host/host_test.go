@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -139,7 +140,11 @@ func BenchmarkSample50(b *testing.B) {
 		b.Skip("needs unshare: ", err)
 	}
 	defer func() { _ = other.Process.Kill(); _ = other.Wait() }()
-	time.Sleep(100 * time.Millisecond) // until it is in its namespace
+	for own, _ := os.Readlink("/proc/self/ns/net"); ; { // until it is in its namespace
+		if its, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", other.Process.Pid)); err == nil && its != own {
+			break
+		}
+	}
 	var live []Live
 	for i := range 50 {
 		live = append(live, Live{Server: string(rune('a' + i)), PID: other.Process.Pid, GamePort: 25565})

@@ -32,8 +32,7 @@ func (j *Journal) load() error {
 			j.first = int64(binary.BigEndian.Uint64(k))
 		}
 		j.handed = j.next - 1 // an earlier process may have sent them all
-		_, err := j.Servers(context.Background())
-		return err
+		return eachServer(tx, func(Server) {})
 	})
 }
 

@@ -35,14 +35,21 @@ func (j *Journal) Drop(ctx context.Context, server string, facts ...protocol.Fac
 func (j *Journal) Servers(context.Context) ([]Server, error) {
 	var out []Server
 	err := j.recoverRead(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketServers).ForEach(func(k, v []byte) error {
-			var s Server
-			if err := decode(bucketServers, k, v, &s); err != nil {
-				return damaged(j.db.Path(), err)
-			}
-			out = append(out, s)
-			return nil
-		})
+		if err := eachServer(tx, func(s Server) { out = append(out, s) }); err != nil {
+			return damaged(j.db.Path(), err)
+		}
+		return nil
 	})
 	return out, err
+}
+
+func eachServer(tx *bolt.Tx, fn func(Server)) error {
+	return tx.Bucket(bucketServers).ForEach(func(k, v []byte) error {
+		var s Server
+		if err := decode(bucketServers, k, v, &s); err != nil {
+			return err
+		}
+		fn(s)
+		return nil
+	})
 }

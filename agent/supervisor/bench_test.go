@@ -42,9 +42,9 @@ func BenchmarkStart(b *testing.B) {
 	for b.Loop() {
 		began := time.Now()
 		r.start(spec, 1)
-		o := r.await("srv_bench", time.Minute, "running", func(o protocol.Observed) bool { return o.Container != "" })
+		r.await("srv_bench", time.Minute, "running", func(o protocol.Observed) bool { return o.Container != "" })
 		ours = append(ours, time.Since(began))
-		o = r.await("srv_bench", time.Minute, "ready", func(o protocol.Observed) bool { return o.State == protocol.StateRunning })
+		o := r.await("srv_bench", time.Minute, "ready", func(o protocol.Observed) bool { return o.State == protocol.StateRunning })
 		ready = append(ready, o.Ready.Sub(o.Started))
 		halt()
 		direct = append(direct, startDirectly(b, r, alone))

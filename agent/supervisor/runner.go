@@ -29,7 +29,6 @@ type runner struct {
 	ready     *regexp.Regexp     // of the ready pattern, compiled when it is first needed
 	readyText string             // what ready was compiled from
 	logReady  bool               // a line matched the ready pattern since the container started
-	retries   int                // attempts of a step that the engine did not answer
 	unwatch   func()
 	done      bool
 }

@@ -148,7 +148,7 @@ func TestStopWinsOverStart(t *testing.T) {
 	for i := range 5 {
 		r.start(spec, 1)
 		if i > 0 {
-			time.Sleep(time.Duration(i*i*15) * time.Millisecond) // another moment of the start each time
+			<-time.After(time.Duration(i*i*15) * time.Millisecond) // another moment of the start each time
 		}
 		if i%2 == 0 {
 			r.stop(protocol.StopRequest{Server: "srv_a", Epoch: 1})
@@ -251,7 +251,7 @@ func TestF02AgentDiesAndAdopts(t *testing.T) {
 	r.awaitState("srv_stops", protocol.StateRunning)
 	r.stop(protocol.StopRequest{Server: "srv_stops", Epoch: 2, Grace: 4})
 	r.crash()
-	time.Sleep(2 * time.Second) // away
+	<-time.After(2 * time.Second) // away, while one crashes and one becomes ready
 	r.begin()
 	if o := r.awaitState("srv_runs", protocol.StateRunning); o.Container != runs.Container || !o.Started.Equal(runs.Started) {
 		t.Fatalf("not adopted: %+v", o)
