@@ -44,10 +44,6 @@ func newServerStart(c *cli) *cobra.Command {
 	return cmd
 }
 
-func stopFlags(cmd *cobra.Command, how *client.StopServer) {
-	cmd.Flags().StringVar(&how.Reason, "reason", "", "told to the players")
-}
-
 func newServerStop(c *cli) *cobra.Command {
 	var w waitFlags
 	var how client.StopServer
@@ -57,14 +53,13 @@ func newServerStop(c *cli) *cobra.Command {
 			return c.order(cmd, args[0], w, func(ctx context.Context, cl *client.Client) (client.Server, error) { return cl.Stop(ctx, args[0], how) }, becameStopped)
 		},
 	}
-	stopFlags(cmd, &how)
+	cmd.Flags().StringVar(&how.Reason, "reason", "", "told to the players")
 	w.register(cmd)
 	return cmd
 }
 
 func newServerRestart(c *cli) *cobra.Command {
 	var w waitFlags
-	var how client.StopServer
 	cmd := &cobra.Command{
 		Use: "restart NAME", Short: "Stop a server and start it again", Args: cobra.ExactArgs(1), ValidArgsFunction: c.completeServers,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -74,7 +69,7 @@ func newServerRestart(c *cli) *cobra.Command {
 				if before, err = cl.Server(ctx, args[0]); err != nil {
 					return before, err
 				}
-				return cl.Restart(ctx, args[0], how)
+				return cl.Restart(ctx, args[0])
 			}, func(s client.Server) (bool, error) {
 				if s.ReadyAt != nil && before.ReadyAt != nil && s.ReadyAt.Equal(*before.ReadyAt) {
 					return false, nil // still the old run
@@ -83,7 +78,6 @@ func newServerRestart(c *cli) *cobra.Command {
 			})
 		},
 	}
-	stopFlags(cmd, &how)
 	w.register(cmd)
 	return cmd
 }

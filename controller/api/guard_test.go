@@ -179,7 +179,9 @@ func TestSessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := bare(t)
 		cookie, _ := browser(t, a)
-		ok := func() bool { return request(a, "GET", "/api/servers", "", "Cookie", cookie).Code == http.StatusNoContent }
+		ok := func() bool {
+			return request(a, "GET", "/api/servers", "", "Cookie", cookie).Code == http.StatusNoContent
+		}
 		for range 80 { // used every 11 h, it lives on, up to 30 days in all
 			time.Sleep(11 * time.Hour)
 			if !ok() {

@@ -91,7 +91,7 @@ func (a *API) routes() []route {
 		{Method: del, Path: "/api/servers/:name", Permission: ServerWrite, Handler: a.deleteServer, Summary: "Delete a server and its world", Status: http.StatusAccepted, Response: client.Server{}, Tag: "servers"},
 		order("start", "Start a server", a.startServer, nil),
 		order("stop", "Stop a server: players told, world saved, then ended", a.stopServer, client.StopServer{}),
-		order("restart", "Stop a server and start it again", a.restartServer, client.StopServer{}),
+		order("restart", "Stop a server and start it again", a.restartServer, nil),
 		order("kill", "End a server at once", a.killServer, nil),
 		{Method: post, Path: "/api/servers/:name/command", Permission: ConsoleWrite, Handler: a.command, Summary: "Run one console command", Request: client.Command{}, Response: client.CommandReply{}, Tag: "console"},
 		{Method: get, Path: "/api/servers/:name/logs", Permission: ConsoleRead, Handler: a.logs, Summary: "Read console history", Response: client.Lines{}, Tag: "console", Query: []param{

@@ -116,7 +116,7 @@ func (a *API) createServer(c echo.Context, actor Actor) error {
 	}
 	s, err := a.Lifecycle.Create(c.Request().Context(), actor.Name, lifecycle.CreateInput{
 		Name: req.Name, Template: req.Template, Version: req.Version, MemoryBytes: req.MemoryBytes, CPUMillis: req.CPUMillis,
-		DiskBytes: req.DiskBytes, Env: req.Env, Node: req.Node, Start: req.Start,
+		DiskBytes: req.DiskBytes, Env: req.Env, Node: req.Node, Start: req.Start, Once: onceKey(actor, key, req),
 	})
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (a *API) startServer(c echo.Context, actor Actor) error {
 	return a.answer(c, http.StatusAccepted, s)
 }
 
-// stopReason reads the optional body of stop and restart.
+// stopReason reads the optional body of stop.
 func stopReason(c echo.Context) (string, error) {
 	var req client.StopServer
 	if err := decode(c, &req); err != nil {

@@ -240,8 +240,8 @@ func mine(tx store.Tx, node, id string, epoch int64) (Server, error) {
 
 func emit(tx store.Tx, log Events, kind string, s Server, o protocol.Observed, at time.Time) error {
 	data := map[string]any{"name": s.Name, "epoch": s.Epoch}
-	if o.Exit != nil {
-		data["exit"] = o.Exit
+	if exit := exitOf(o); exit != nil {
+		data["exit"] = exit
 	}
 	if o.Problem != nil {
 		data["problem"] = o.Problem
@@ -254,6 +254,21 @@ func emit(tx store.Tx, log Events, kind string, s Server, o protocol.Observed, a
 	}
 	_, err := log.Append(tx, event.Event{Type: kind, At: at, Server: s.ID, Node: s.Node, Owner: s.Owner, Actor: s.Node, Data: event.JSON(data)})
 	return err
+}
+
+// exitOf is what an event tells of the last exit: only one that is about it, and the last lines only where something went wrong.
+func exitOf(o protocol.Observed) *protocol.Exit {
+	switch o.State {
+	case protocol.StateStopped, protocol.StateCrashed, protocol.StateFailed:
+	default:
+		return nil
+	}
+	if o.Exit == nil || !o.Exit.Asked {
+		return o.Exit
+	}
+	brief := *o.Exit
+	brief.LastLine = nil
+	return &brief
 }
 
 // tidy makes what an agent says fit for a row: bounded, valid UTF-8 without NUL, times in UTC.

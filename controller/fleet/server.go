@@ -68,6 +68,7 @@ type Server struct {
 
 	CreatedAt time.Time `json:"created_at"`
 	CreatedBy string    `json:"created_by"`
+	Once      string    `json:"once,omitempty"` // identity of the request that made it, so that asking twice makes one
 	UpdatedAt time.Time `json:"updated_at"`
 	UpdatedBy string    `json:"updated_by"`
 }

@@ -24,6 +24,8 @@ type CreateInput struct {
 	DiskBytes   int64
 	Node        string // name or id of the only node it may run on; "" = any
 	Start       bool
+	// Once identifies the request ("" = not at all): a second Create with the same Once gives the server that the first one made.
+	Once string
 }
 
 // Create makes a server and, if asked, starts it. Kinds: invalid (name, template's settings, sizes), not_found (template, version,
@@ -45,7 +47,7 @@ func (l *Lifecycle) Create(ctx context.Context, actor string, in CreateInput) (f
 		s := fleet.Server{
 			ID: id, Name: in.Name, Owner: in.Owner, Template: in.Template, Version: in.Version, Env: maps.Clone(in.Env),
 			Desired: fleet.Stopped, DesiredBy: actor, DesiredAt: now, Revision: 1,
-			CreatedAt: now, CreatedBy: actor, UpdatedAt: now, UpdatedBy: actor,
+			CreatedAt: now, CreatedBy: actor, UpdatedAt: now, UpdatedBy: actor, Once: in.Once,
 		}
 		apply(&s, spec)
 		if in.Node != "" {
@@ -55,7 +57,10 @@ func (l *Lifecycle) Create(ctx context.Context, actor string, in CreateInput) (f
 			}
 			s.Pin = n.ID
 		}
-		if _, err := fleet.Servers.Lookup(tx, "name", s.Name); err == nil {
+		if old, err := fleet.Servers.Lookup(tx, "name", s.Name); err == nil {
+			if out = old; in.Once != "" && old.Once == in.Once {
+				return nil
+			}
 			return fault.New(fault.Conflict, "there is a server "+s.Name+" already", "choose another name")
 		}
 		if err := fleet.Servers.Put(tx, s); err != nil {
@@ -72,7 +77,7 @@ func (l *Lifecycle) Create(ctx context.Context, actor string, in CreateInput) (f
 		out, err = l.wantRunning(tx, s, actor, op, fleet.OpStart, now)
 		return err
 	})
-	if err != nil || !in.Start {
+	if err != nil || !in.Start || out.ID != id {
 		return out, err
 	}
 	return l.placeNow(ctx, out)

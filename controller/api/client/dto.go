@@ -127,7 +127,7 @@ type PatchServer struct {
 	Env         map[string]*string `json:"env,omitempty"`
 }
 
-// StopServer is the optional body of stop and restart.
+// StopServer is the optional body of stop.
 type StopServer struct {
 	Reason string `json:"reason,omitempty"` // told to players
 }

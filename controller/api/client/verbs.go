@@ -49,8 +49,8 @@ func (c *Client) Stop(ctx context.Context, name string, how StopServer) (Server,
 }
 
 // Restart orders a stop and a start.
-func (c *Client) Restart(ctx context.Context, name string, how StopServer) (Server, error) {
-	return c.order(ctx, name, "restart", how)
+func (c *Client) Restart(ctx context.Context, name string) (Server, error) {
+	return c.order(ctx, name, "restart", struct{}{})
 }
 
 // Kill ends a server at once; unsaved progress is lost.
