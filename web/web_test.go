@@ -136,7 +136,7 @@ func TestNotBuilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.StatusCode != 503 || !strings.Contains(string(body), "make web") {
+	if res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), "make web") {
 		t.Errorf("status %d, body %s", res.StatusCode, body)
 	}
 }
@@ -148,7 +148,7 @@ func TestBuilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.StatusCode == 503 {
+	if res.StatusCode == http.StatusServiceUnavailable {
 		t.Skip("web/dist is empty; run make web to check the build too")
 	}
 	page := string(body)

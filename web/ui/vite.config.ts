@@ -16,5 +16,5 @@ export default defineConfig({
     rollupOptions: { input: ['index.html', 'docs.html'] },
   },
   server: { proxy: { '/api': { target: controller, ws: true } } },
-  test: { environment: 'happy-dom', include: ['src/**/*.test.{ts,tsx}'] },
+  test: { environment: 'node', include: ['src/**/*.test.{ts,tsx}'] },
 });
