@@ -104,17 +104,22 @@ func BenchmarkCall(b *testing.B) {
 		return time.Since(start)
 	}
 	var raw, ours []time.Duration
+	var ratios []float64 // of neighbours: what else runs on the machine changes by the second
 	for b.Loop() {
+		at := len(raw)
 		for range 200 {
 			raw = append(raw, roundTrip(b, client, buf))
 		}
 		for range 200 {
 			ours = append(ours, call())
 		}
+		ratios = append(ratios, float64(quantile(slices.Clone(ours[at:]), .5))/float64(quantile(slices.Clone(raw[at:]), .5)))
 	}
+	slices.Sort(ratios)
 	b.ReportMetric(float64(quantile(raw, .5))/1e3, "raw-p50-µs")
 	b.ReportMetric(float64(quantile(ours, .5))/1e3, "call-p50-µs")
-	b.ReportMetric(float64(quantile(ours, .5))/float64(quantile(raw, .5)), "p50-ratio")
+	b.ReportMetric(ratios[len(ratios)/2], "p50-ratio")
+	b.ReportMetric(ratios[0], "best-p50-ratio")
 	b.ReportMetric(float64(quantile(ours, .99))/float64(quantile(raw, .99)), "p99-ratio")
 }
 
