@@ -160,7 +160,7 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	changed.to(func(string) { life.Kick() })
 	a.run("lifecycle", life.Run)
 
-	nodes, err := provision.New(provision.Options{DB: db, Tunnel: tun, Events: events, Logger: a.log, Metrics: reg})
+	nodes, err := provision.New(provision.Options{DB: db, Tunnel: tun, Events: events, OnChange: changed.tell, Logger: a.log, Metrics: reg})
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	}
 	a.run("monitor", mon.Run)
 
-	if err := a.listen(); err != nil {
+	if err := a.listen(ctx); err != nil {
 		return err
 	}
 	a.run("tunnel", func(ctx context.Context) error { return tun.Serve(ctx, a.tunnel) })
@@ -212,12 +212,12 @@ func (a *App) dataDir() error {
 }
 
 // listen opens both addresses, so that a port in use is said before anything runs.
-func (a *App) listen() (err error) {
+func (a *App) listen(ctx context.Context) (err error) {
 	for _, l := range []struct {
 		flag, addr string
 		into       *net.Listener
 	}{{"--http", a.cfg.HTTP, &a.http}, {"--tunnel", a.cfg.Tunnel, &a.tunnel}} {
-		if *l.into, err = net.Listen("tcp", l.addr); err != nil {
+		if *l.into, err = (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr); err != nil {
 			return fault.Wrap(err, fault.Invalid, fmt.Sprintf("%s %s cannot be listened on: %v", l.flag, l.addr, err), "is another controller running? name another address with "+l.flag)
 		}
 		a.onStop(l.flag+" listener", closeQuietly(*l.into))

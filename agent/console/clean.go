@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -34,12 +35,7 @@ func clean(raw []byte) string {
 }
 
 func hasNUL(raw []byte) bool {
-	for _, c := range raw {
-		if c == 0 {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(raw, 0)
 }
 
 // pieces appends text as lines of at most maxLine bytes, cut between runes. All but the last are parts; the last too when more of the line follows.

@@ -112,7 +112,7 @@ func TestF02DockerExact(t *testing.T) {
 	for i := range want {
 		want[i] = i + 1
 	}
-	if got := floodNumbers(all); !slices.Equal(got, append(want, want...)) {
+	if got := floodNumbers(all); !slices.Equal(got, slices.Concat(want, want)) {
 		t.Errorf("%d numbered lines (%d of the first run), want 4000 twice, each once and in order: %v", len(got), len(floodNumbers(first)), firstOdd(got))
 	}
 	for i, l := range all {

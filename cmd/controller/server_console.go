@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -244,7 +243,7 @@ func (c *cli) consoleMessage(m client.ConsoleMessage) error {
 // typeCommands sends what is typed until the input ends. The last command's answer is given a moment to arrive.
 func (c *cli) typeCommands(ctx context.Context, cancel context.CancelFunc, conn *atomic.Pointer[client.Console]) {
 	defer cancel()
-	in := bufio.NewScanner(io.Reader(c.in))
+	in := bufio.NewScanner(c.in)
 	in.Buffer(nil, 64<<10)
 	for n := 1; in.Scan(); n++ {
 		text := strings.TrimSpace(in.Text())

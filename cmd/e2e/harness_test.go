@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -248,12 +249,7 @@ func (r *rig) waitState(name string, limit time.Duration, states ...string) clie
 		if s, err = r.client.Server(r.t.Context(), name); err != nil {
 			return false, err.Error()
 		}
-		for _, want := range states {
-			if s.State == want {
-				return true, ""
-			}
-		}
-		return false, s.State + ": " + s.Explain
+		return slices.Contains(states, s.State), s.State + ": " + s.Explain
 	})
 	return s
 }

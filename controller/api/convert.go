@@ -96,7 +96,7 @@ func (a *API) nodeView(n fleet.Node, used fleet.Resources, servers, running int,
 		JoinedAt: n.JoinedAt, ClockSkewMS: n.ClockSkewMS, RTTMillis: float64(a.Tunnel.Live(n.ID).RTT) / float64(time.Millisecond),
 		MemoryTotalBytes: n.Facts.MemoryBytes, MemoryReserveBytes: reserve, MemorySchedulableBytes: schedulable, MemoryBookedBytes: used.MemoryBytes,
 		CPUMillis: int64(n.Facts.CPUs) * 1000, CPUBookedMillis: used.CPUMillis, DiskTotalBytes: n.Facts.DiskBytes, DiskBookedBytes: used.DiskBytes,
-		PortFrom: n.Facts.PortFrom, PortTo: n.Facts.PortTo, PortsBooked: int(used.Ports), Servers: servers, Running: running,
+		PortFrom: n.Facts.PortFrom, PortTo: n.Facts.PortTo, PortsBooked: used.Ports, Servers: servers, Running: running,
 	}
 	if v.State == "offline" {
 		v.State = "unreachable"

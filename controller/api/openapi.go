@@ -112,11 +112,12 @@ func (s schemas) answer(r route) object {
 
 func operationID(r route) string {
 	words := strings.FieldsFunc(strings.TrimPrefix(r.Path, "/api"), func(c rune) bool { return c == '/' || c == ':' || c == '-' || c == '.' })
-	id := strings.ToLower(r.Method)
+	var id strings.Builder
+	id.WriteString(strings.ToLower(r.Method))
 	for _, w := range words {
-		id += strings.ToUpper(w[:1]) + w[1:]
+		id.WriteString(strings.ToUpper(w[:1]) + w[1:])
 	}
-	return id
+	return id.String()
 }
 
 // typeName names a schema: Page[client.Server] is PageServer.

@@ -15,21 +15,16 @@ import (
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/monitor"
-	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/template"
 	"github.com/payperplay/payperplay/controller/tunnel"
 )
 
 func (a *API) status(c echo.Context, _ Actor) error {
-	now := a.Now()
-	var snap fleet.Snapshot
-	err := a.DB.View(c.Request().Context(), func(tx store.Tx) (err error) {
-		snap, err = fleet.Read(tx, now)
-		return err
-	})
+	snap, err := a.Monitor.Fleet(c.Request().Context())
 	if err != nil {
 		return err
 	}
+	now := snap.At
 	st := client.Status{At: now, Version: a.Version, Cluster: a.Cluster, Term: a.DB.Term(), Started: a.started, Nodes: []client.Node{}, Servers: map[string]string{}}
 	used, rows := snap.UsedByNode(), map[string]*nodeRow{}
 	for id, n := range snap.Nodes {

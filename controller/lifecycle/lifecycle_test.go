@@ -34,7 +34,7 @@ func TestServerLife(t *testing.T) {
 	scene(t, func(t *testing.T, w *world) {
 		a := w.node("n1", 8*gib)
 		a.pull, a.warm = 3*time.Second, 10*time.Second
-		s := w.create("alpha", 2*gib)
+		w.create("alpha", 2*gib)
 		w.state("alpha", "stopped")
 		w.booked(a, 0)
 

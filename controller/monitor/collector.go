@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/payperplay/payperplay/controller/fleet"
-	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol"
 )
 
@@ -47,14 +46,9 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // Prometheus gives collectors no context
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) //nolint:forbidigo // Prometheus gives collectors no context
 	defer cancel()
-	now := c.m.o.Now()
-	var snap fleet.Snapshot
-	err := c.m.o.DB.View(ctx, func(tx store.Tx) (err error) {
-		snap, err = fleet.Read(tx, now)
-		return err
-	})
+	snap, err := c.m.Fleet(ctx)
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(servers, err)
 		return

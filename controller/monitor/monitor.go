@@ -73,6 +73,9 @@ type Monitor struct {
 	mu      sync.RWMutex
 	servers map[string]*series
 	nodes   map[string]machine
+
+	reading chan struct{} // held by who reads or looks at fleet
+	fleet   taken
 }
 
 // New checks the options and registers the metrics.
@@ -86,7 +89,7 @@ func New(o Options) (*Monitor, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	m := &Monitor{o: o, servers: map[string]*series{}, nodes: map[string]machine{},
+	m := &Monitor{o: o, servers: map[string]*series{}, nodes: map[string]machine{}, reading: make(chan struct{}, 1),
 		missed: prometheus.NewCounter(prometheus.CounterOpts{Name: "payperplay_samples_missed_total", Help: "Samples that a connected node did not give."})}
 	if o.Metrics != nil {
 		return m, errors.Join(o.Metrics.Register(m.missed), o.Metrics.Register(&collector{m: m}))

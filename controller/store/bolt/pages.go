@@ -74,7 +74,7 @@ func (w *pageWalk) page(id uint64, where string, lo, hi []byte, depth int) {
 		w.seen[i/64] |= 1 << (i % 64)
 	}
 	if over > 0 {
-		buf = append(buf, make([]byte, int(over)*w.pageSize)...)
+		buf = make([]byte, (int(over)+1)*w.pageSize)
 		if _, err := w.f.ReadAt(buf, int64(id)*int64(w.pageSize)); err != nil {
 			w.add(where, "page %d cannot be read: %v", id, err)
 			return

@@ -93,7 +93,7 @@ func (w *walk) begin(c cursor) (k, v []byte, err error) {
 	case w.hi == nil:
 		return c.last()
 	}
-	if k, v, err = c.seek(w.hi); err != nil {
+	if k, _, err = c.seek(w.hi); err != nil {
 		return nil, nil, err
 	}
 	if k == nil {

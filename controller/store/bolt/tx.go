@@ -140,7 +140,7 @@ func (t *tx) end() {
 	t.done = true
 	defer func() {
 		if p := recover(); p != nil {
-			t.db.fail(fmt.Errorf("roll-back: %v", p))
+			_ = t.db.fail(fmt.Errorf("roll-back: %v", p))
 			t.db.stuck.Store(true)
 		}
 	}()
