@@ -132,9 +132,9 @@ func (c *Client) config(r Run) (*container.Config, *container.HostConfig, *netwo
 		pids = s.Profile.PidsLimit
 	}
 	host := &container.HostConfig{
-		NetworkMode:    container.NetworkMode(c.networkName(s.Server)),
-		PortBindings:   nat.PortMap{port: {{HostIP: r.Bind.String(), HostPort: strconv.Itoa(s.HostPort)}}},
-		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
+		NetworkMode:   container.NetworkMode(c.networkName(s.Server)),
+		PortBindings:  nat.PortMap{port: {{HostIP: r.Bind.String(), HostPort: strconv.Itoa(s.HostPort)}}},
+		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		// Blocking: the other mode drops lines without a word. Three files of 5 MiB: what the console may still have to fetch after a restart.
 		LogConfig:      container.LogConfig{Type: "local", Config: map[string]string{"max-size": "5m", "max-file": "3", "compress": "false", "mode": "blocking"}},
 		CapDrop:        []string{"ALL"},
