@@ -30,6 +30,7 @@ export class World {
     else {
       this.nodes = [this.node('node-1', 'ready'), this.node('box-cellar', 'degraded'), this.node('fsn1-cx33-a', 'unreachable')];
       for (let i = 0; i < 150; i++) this.emit(['server.started', 'server.stopped', 'player.joined', 'server.ready', 'node.connected', 'server.odd_new_type'][i % 6], i % 6 === 4 ? { node: 'node-1' } : { server: 'survival' }, { n: i }, Date.now() - (150 - i) * 60_000);
+      this.emit('server.odd_new_type', { server: 'survival', actor: '<b onclick=alert(2)>x</b>' }, { agent: '<img src=x onerror=alert(3)>', text: '"><script>alert(4)</script>' });
       const add = (name, state, rest = {}) => this.servers.push(this.make({ name, template: 'paper', memory_bytes: 2 * gib }, state, rest));
       add('survival', 'running');
       add('lobby', 'running');

@@ -44,6 +44,10 @@ async function hostile(page) {
   await page.goto('/servers/skyblock');
   assert.match(await page.locator('.lines').textContent(), /<img src=x onerror=alert\(1\)>/);
   assert.equal(await page.locator('img[src="x"]').count(), 0);
+  await page.goto('/activity');
+  await page.getByText('<img src=x onerror=alert(3)>').waitFor();
+  await page.getByText('<b onclick=alert(2)>').waitFor();
+  assert.equal(await page.locator('img[src="x"], .events script, .events b').count(), 0);
 }
 
 async function reconnect(page, child) {

@@ -76,7 +76,7 @@ export const de: Record<Key, string> = {
   'node.state.ready': 'Bereit', 'node.state.degraded': 'Eingeschränkt', 'node.state.unhealthy': 'Gestört', 'node.state.cordoned': 'Abgesperrt', 'node.state.unreachable': 'Nicht erreichbar',
   'node.state.revoked': 'Ausgeschlossen', 'node.state.locked': 'Gesperrt',
   'node.seen': 'gesehen', 'node.never': 'nie', 'node.add': 'Knoten hinzufügen', 'node.none': 'Noch kein Knoten', 'node.noneText': 'Ein Knoten ist eine Maschine, auf der deine Server laufen. Er wählt sich bei diesem Controller ein; kein Port muss auf ihm offen sein.',
-  'node.memory': 'Speicher gebucht', 'node.cpu': 'CPU ausgelastet', 'node.disk': 'Platte gebucht', 'node.ports': 'Ports', 'node.servers': '{running} von {all} Servern laufen', 'node.healthy': 'gesund, geprüft', 'node.sick': 'nicht gesund, geprüft',
+  'node.memory': 'RAM gebucht', 'node.cpu': 'CPU-Last', 'node.disk': 'Platte gebucht', 'node.ports': 'Ports', 'node.servers': '{running} von {all} Servern laufen', 'node.healthy': 'gesund, geprüft', 'node.sick': 'nicht gesund, geprüft',
   'node.rtt': '{ms} ms entfernt', 'node.skew': 'Uhr geht um {s} s falsch', 'node.degraded.one': 'Eines kann diese Maschine nicht', 'node.degraded.other': '{n} Dinge kann diese Maschine nicht', 'node.degradedText': 'Nimmt Server an, aber diese Maschine kann nicht alles:', 'node.details': 'Einzelheiten',
   'node.machine': 'Maschine', 'node.agent': 'Agent', 'node.total': 'Speicher insgesamt', 'node.totalText': '{total}, davon {reserve} für das System', 'node.portRange': 'Portbereich', 'node.now': 'Zurzeit belegt',
   'node.nowText': '{memory} Speicher, {disk} Platte, Last {load}', 'node.joined': 'Beigetreten',

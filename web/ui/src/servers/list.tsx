@@ -108,7 +108,7 @@ function List() {
                 {head('state', t('state'), 'cell-state')}
                 {head('players', t('players'), 'cell-num hide-phone')}
                 {head('memory', t('memory'), 'cell-meter hide-phone')}
-                {head('cpu', t('cpu.cores'), 'cell-num hide-narrow')}
+                {head('cpu', t('cpu'), 'cell-num hide-narrow')}
                 {head('node', t('node'), 'hide-narrow')}
                 <th class="cell-address hide-phone">{t('address')}</th>
                 <th class="cell-more"><span class="visually-hidden">{t('actions')}</span></th>
