@@ -67,7 +67,7 @@ func FuzzFrame(f *testing.F) {
 		br := bufio.NewReader(bytes.NewReader(raw))
 		h, err := readHeader(br)
 		if err != nil {
-			if !errors.Is(err, errFrame) && err != io.EOF {
+			if !errors.Is(err, errFrame) && !errors.Is(err, io.EOF) {
 				t.Fatal(err)
 			}
 			return

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -144,7 +145,7 @@ func (k *link) pump(l *lane, from, to net.Conn) {
 		if err != nil {
 			close(flight)
 			<-done
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				_ = to.Close()
 			}
 			return

@@ -55,9 +55,6 @@ func testTLS(t testing.TB) (server, client *tls.Config) {
 	return server, client
 }
 
-// shim stands between the two raw ends; nil = nothing does.
-type shim func(t testing.TB, agent, controller net.Conn) (net.Conn, net.Conn)
-
 // tlsPair gives the ends of one TLS connection over loopback.
 func tlsPair(t testing.TB) (agent, controller *tls.Conn) {
 	t.Helper()
