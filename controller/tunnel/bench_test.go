@@ -382,8 +382,8 @@ func BenchmarkIdleAgent(b *testing.B) {
 				before := c.usage(b, "settle")
 				_, list := h.storm(b, 64, one)
 				wait(b, 4*time.Second) // kept streams close after 3 s
+				c.usage(b, "settle")
 				up := c.usage(b, "settle")
-				up = c.usage(b, "settle")
 				const watched = 10 * time.Second
 				wait(b, watched)
 				later := c.usage(b, "usage")

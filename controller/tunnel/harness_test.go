@@ -313,11 +313,12 @@ func (m *machine) connected() {
 
 // stranger is a hand-made agent: only TLS and rpc, so that it can lie.
 type stranger struct {
-	t    testing.TB
-	c    *cluster
-	key  *ecdsa.PrivateKey
-	node string
-	cert []byte
+	t       testing.TB
+	c       *cluster
+	key     *ecdsa.PrivateKey
+	node    string
+	cert    []byte
+	tickets chan string // of OpenBulk, over any session
 	// prove replaces the honest proof of a recovery.
 	prove func(exporter []byte) []byte
 }
@@ -325,7 +326,7 @@ type stranger struct {
 func (c *cluster) stranger() *stranger {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(c.t, err)
-	return &stranger{t: c.t, c: c, key: key}
+	return &stranger{t: c.t, c: c, key: key, tickets: make(chan string, 4)}
 }
 
 func (s *stranger) csr() []byte {
@@ -401,7 +402,7 @@ func (s *stranger) session() *callee {
 	must(s.t, err)
 	c := &callee{Session: rs, Home: rpc.NewHome(rs), goodbye: make(chan protocol.GoodbyeRequest, 4)}
 	mux := rpc.NewMux(nil)
-	rpc.ServeHost(mux, strangeHost{&games{}, c})
+	rpc.ServeHost(mux, strangeHost{&games{}, c, s})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -417,6 +418,7 @@ func (s *stranger) session() *callee {
 type strangeHost struct {
 	*games
 	c *callee
+	s *stranger
 }
 
 func (h strangeHost) Goodbye(_ context.Context, req protocol.GoodbyeRequest) (protocol.GoodbyeReply, error) {
@@ -424,7 +426,8 @@ func (h strangeHost) Goodbye(_ context.Context, req protocol.GoodbyeRequest) (pr
 	return protocol.GoodbyeReply{}, nil
 }
 
-func (h strangeHost) OpenBulk(context.Context, protocol.OpenBulkRequest) (protocol.OpenBulkReply, error) {
+func (h strangeHost) OpenBulk(_ context.Context, req protocol.OpenBulkRequest) (protocol.OpenBulkReply, error) {
+	h.s.tickets <- req.Ticket
 	return protocol.OpenBulkReply{}, nil
 }
 

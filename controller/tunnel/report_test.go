@@ -127,7 +127,17 @@ func image(seq int64) protocol.Report {
 // TestS08ForeignObjects: node A calls every method of the table with every object of node B. The calls are made from the table:
 // a method that is added is tried too. Nothing of B changes, and A is not stuck.
 func TestS08ForeignObjects(t *testing.T) {
-	c := newCluster(t)
+	var c *cluster
+	c = newCluster(t, func(o *tunnel.Options) {
+		o.Fact = func(tx store.Tx, node string, r protocol.Report) error {
+			for _, x := range protocol.HomeReport.Objects(reports(r)) {
+				if x.ID != "srv_a" {
+					t.Errorf("a fact of %q reached the fleet", x.ID)
+				}
+			}
+			return fleet.Fact(tx, c.events, node, r)
+		}
+	})
 	a, b := c.joined("node-a"), c.joined("node-b")
 	c.put(fleet.Server{ID: "srv_a", Name: "a", Node: a.node, Epoch: 5, Desired: fleet.Running, Spec: protocol.Spec{Server: "srv_a"}})
 	c.put(fleet.Server{ID: "srv_b", Name: "b", Node: b.node, Epoch: 5, Desired: fleet.Running, Spec: protocol.Spec{Server: "srv_b"},

@@ -3,6 +3,7 @@ package tunnel_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -333,23 +334,66 @@ func TestBulkIsSharedAndClosedWhenIdle(t *testing.T) {
 	must(t, con.Export(t.Context(), protocol.ExportRequest{Server: "srv_1"}, io.Discard))
 }
 
-// TestBulkNeedsItsTicket: another node's ticket, or none, opens nothing.
+// TestBulkNeedsItsTicket: no ticket opens nothing, another node's ticket neither, and one ticket opens one connection.
 func TestBulkNeedsItsTicket(t *testing.T) {
 	c := newCluster(t)
-	s := c.joined("alpha")
-	call := s.session()
-	_, err := call.hello("run", 1)
-	must(t, err)
-	conn, err := s.dial(protocol.ALPNBulk)
-	must(t, err)
-	defer func() { _ = conn.Close() }()
-	_, _ = io.WriteString(conn, strings.Repeat("x", 43))
-	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	if _, err := conn.Read(make([]byte, 1)); err == nil {
-		t.Error("the connection stayed open")
+	alpha, beta := c.joined("alpha"), c.joined("beta")
+	for _, s := range []*stranger{alpha, beta} {
+		_, err := s.session().hello("run", 1)
+		must(t, err)
 	}
-	if n := c.tun.BulkOpen(); n != 0 {
-		t.Errorf("%d bulk sessions", n)
+	refused := func(s *stranger, ticket string) {
+		t.Helper()
+		conn, err := s.dial(protocol.ALPNBulk)
+		must(t, err)
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, ticket)
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the connection was not closed: %v", err)
+		}
+	}
+	refused(alpha, strings.Repeat("x", 43))
+	con, err := c.tun.Console(alpha.node)
+	must(t, err)
+	exported := make(chan error, 1)
+	go func() { exported <- con.Export(context.Background(), protocol.ExportRequest{}, io.Discard) }()
+	ticket := <-alpha.tickets
+	refused(beta, ticket)
+	conn, err := alpha.dial(protocol.ALPNBulk)
+	must(t, err)
+	_, err = io.WriteString(conn, ticket)
+	must(t, err)
+	eventually(t, 5*time.Second, "the rightful connection is taken", func() bool { return c.tun.BulkOpen() == 1 })
+	refused(alpha, ticket)
+	_ = conn.Close()
+	if err := <-exported; err == nil {
+		t.Error("an export over a connection that was cut succeeded")
+	}
+}
+
+// TestForeignCertificate: a certificate of another CA that names a node of ours ends in the handshake.
+func TestForeignCertificate(t *testing.T) {
+	c, other := newCluster(t), newCluster(t)
+	s := c.joined("alpha")
+	forged := *s
+	dir := t.TempDir()
+	ca, err := tunnel.OpenAuthority(dir, c.ca.Cluster(), nil) // the same names, another key
+	must(t, err)
+	for name, ca := range map[string]*tunnel.Authority{"same names": ca, "other cluster": other.ca} {
+		forged.cert, err = ca.IssueNode(s.node, s.key.Public(), time.Now(), time.Hour)
+		must(t, err)
+		for _, alpn := range []string{protocol.ALPNControl, protocol.ALPNBulk} {
+			conn, err := forged.dial(alpn)
+			if err == nil {
+				_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+				_, err = conn.Read(make([]byte, 1))
+				_ = conn.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), "tls") {
+				t.Errorf("%s, %s: %v, want a TLS alert", name, alpn, err)
+			}
+		}
 	}
 }
 
