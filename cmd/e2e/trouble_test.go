@@ -58,6 +58,18 @@ func TestStopWins(t *testing.T) {
 	}
 }
 
+// TestStopTypedIntoTheConsole is an order to stop, not a crash that is mended.
+func TestStopTypedIntoTheConsole(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.create("game")
+	r.must("server", "exec", "game", "--", "stop")
+	s := r.waitState("game", 30*time.Second, "stopped")
+	if s.Desired != "stopped" || s.Exit == nil || !s.Exit.Asked || s.Restarts != 0 {
+		t.Errorf("desired %s, exit %+v, restarts %d", s.Desired, s.Exit, s.Restarts)
+	}
+}
+
 // TestImageMissing: no registry can be reached; the message names the image and the way out, and nothing is held.
 func TestImageMissing(t *testing.T) {
 	t.Parallel()

@@ -50,6 +50,13 @@ func (a *API) runCommand(ctx context.Context, actor Actor, name, text string) (p
 	if err != nil {
 		return protocol.CommandReply{}, err
 	}
+	if stop := s.Spec.Stop.Command; stop != "" && strings.TrimPrefix(text, "/") == stop {
+		// Typed into the game it would end unasked, count as a crash and be started again.
+		if _, err := a.Lifecycle.Stop(ctx, actor.Name, s.ID, "stopped from the console"); err != nil {
+			return protocol.CommandReply{}, err
+		}
+		return protocol.CommandReply{Output: s.Name + " is being stopped", Via: "lifecycle"}, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	return a.Console.Command(ctx, protocol.CommandRequest{Server: s.ID, Epoch: s.Epoch, Command: text, Actor: actor.Name})

@@ -140,7 +140,7 @@ type Command struct {
 // CommandReply is what the game answered; empty when the command went in by stdin.
 type CommandReply struct {
 	Output string `json:"output"`
-	Via    string `json:"via"` // rcon or stdin
+	Via    string `json:"via"` // rcon, stdin, or lifecycle: the game's stop command is an order to stop the server
 }
 
 // Line is one console line.
