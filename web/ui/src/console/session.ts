@@ -30,6 +30,7 @@ export class ConsoleSession {
   private readonly stop = new AbortController();
   private readonly socket: Socket;
   private next = 1;
+  private passing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly name: string, private readonly screen: Drawing) {
     this.socket = new Socket({
@@ -77,6 +78,7 @@ export class ConsoleSession {
 
   close(): void {
     this.stop.abort();
+    clearTimeout(this.passing);
     this.socket.close();
   }
 
@@ -93,7 +95,7 @@ export class ConsoleSession {
       }
       case 'notice':
       case 'end': // the controller ends the stream and says why; the socket comes back by itself
-        this.notice.value = message.text || message.problem?.detail || '';
+        this.tell(message.text || message.problem?.detail || '');
         break;
       case 'reply': {
         const command = this.asked.get(message.id ?? '');
@@ -103,6 +105,13 @@ export class ConsoleSession {
         break;
       }
     }
+  }
+
+  /** Shows a passing word of the controller, as "connected again". */
+  private tell(text: string): void {
+    this.notice.value = text;
+    clearTimeout(this.passing);
+    this.passing = setTimeout(() => { this.notice.value = ''; }, 6_000);
   }
 
   private async fill(from: number, to: number): Promise<void> {

@@ -98,7 +98,7 @@ export default function ConsoleView({ server }: { server: Server }) {
           </button>
         )}
       </div>
-      {refused && <Trouble problem={refused.problem} onClose={() => { session!.refused.value = undefined; }}><code>{refused.command}</code></Trouble>}
+      {refused && <Trouble problem={refused.problem} onClose={() => { session!.refused.value = undefined; }}><code>{refused.command}</code><Button small onClick={() => void session!.send(refused.command)}>{t('retry')}</Button></Trouble>}
       <CommandLine server={server} onSend={(command) => { screen?.toBottom(); void session?.send(command); }} />
     </div>
   );
