@@ -28,14 +28,23 @@ const root = "../.."
 // nextPorts gives each rig of this process ports of its own, below the kernel's ephemeral range.
 var nextPorts atomic.Int32
 
+// bin is where a built program is; PPP_E2E_BIN names another directory than build/.
+func bin(name string) string {
+	if dir := os.Getenv("PPP_E2E_BIN"); dir != "" {
+		return filepath.Join(dir, name)
+	}
+	return filepath.Join(root, "build", name)
+}
+
 // proc is a daemon under test.
 type proc struct {
-	t    *testing.T
-	name string
-	args []string
-	env  []string
-	log  string
-	cmd  *exec.Cmd
+	t      *testing.T
+	name   string
+	args   []string
+	env    []string
+	log    string
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the process is gone
 }
 
 func (p *proc) start() {
@@ -45,12 +54,15 @@ func (p *proc) start() {
 		p.t.Fatal(err)
 	}
 	defer f.Close()
-	p.cmd = exec.Command(filepath.Join(root, "build", p.name), p.args...)
+	p.cmd = exec.Command(bin(p.name), p.args...)
 	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = f, f
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
+	cmd, exited := p.cmd, make(chan struct{})
+	go func() { _ = cmd.Wait(); close(exited) }()
+	p.exited = exited
 }
 
 // end signals the process and waits until it is gone.
@@ -59,14 +71,12 @@ func (p *proc) end(sig syscall.Signal) {
 		return
 	}
 	_ = p.cmd.Process.Signal(sig)
-	done := make(chan struct{})
-	go func() { _ = p.cmd.Wait(); close(done) }()
 	select {
-	case <-done:
+	case <-p.exited:
 	case <-time.After(20 * time.Second):
 		p.t.Errorf("%s did not end after %v", p.name, sig)
 		_ = p.cmd.Process.Kill()
-		<-done
+		<-p.exited
 	}
 	p.cmd = nil
 }
@@ -102,6 +112,9 @@ func newRigWith(t *testing.T, agentArgs []string) *rig {
 		t.Skip("end-to-end tests run with scripts/e2e (it prepares Docker, images and programs)")
 	}
 	n := int(nextPorts.Add(1))
+	if k, err := strconv.Atoi(os.Getenv("PPP_E2E_RIG")); err == nil {
+		n += k // several runs of these tests on one machine
+	}
 	base := 20000 + n*40
 	r := &rig{t: t, dir: t.TempDir(), http: fmt.Sprintf("127.0.0.1:%d", base), ports: [2]int{base + 10, base + 30}}
 	tunnel := fmt.Sprintf("127.0.0.1:%d", base+1)
@@ -134,7 +147,7 @@ func newRigWith(t *testing.T, agentArgs []string) *rig {
 func (r *rig) down() {
 	if r.agent != nil {
 		r.agent.end(syscall.SIGTERM)
-		out, err := exec.Command(filepath.Join(root, "build", "agent"), "cleanup", "--data", filepath.Join(r.dir, "agent")).CombinedOutput()
+		out, err := exec.Command(bin("agent"), "cleanup", "--data", filepath.Join(r.dir, "agent")).CombinedOutput()
 		if err != nil {
 			r.t.Errorf("cleanup: %v\n%s", err, out)
 		}
@@ -201,7 +214,7 @@ func (r *rig) cli(args ...string) result {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "build", "controller"), args...)
+	cmd := exec.CommandContext(ctx, bin("controller"), args...)
 	cmd.Env = append(os.Environ(), "PAYPERPLAY_ENDPOINT=http://"+r.http, "PAYPERPLAY_TOKEN_FILE="+filepath.Join(r.dir, "controller", "operator.token"), "HOME="+r.dir)
 	var out, errb bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errb
@@ -367,7 +380,7 @@ type follower struct {
 
 func (r *rig) follow(name string, args ...string) *follower {
 	r.t.Helper()
-	cmd := exec.Command(filepath.Join(root, "build", "controller"), append([]string{"server", "logs", name, "--follow", "-o", "json"}, args...)...)
+	cmd := exec.Command(bin("controller"), append([]string{"server", "logs", name, "--follow", "-o", "json"}, args...)...)
 	cmd.Env = append(os.Environ(), "PAYPERPLAY_ENDPOINT=http://"+r.http, "PAYPERPLAY_TOKEN_FILE="+filepath.Join(r.dir, "controller", "operator.token"))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
