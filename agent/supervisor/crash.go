@@ -94,7 +94,7 @@ func (r *runner) exit(ctx context.Context, v view, asked bool) protocol.Exit {
 	r.s.o.Commands.SetRCON(r.id, "", "")
 	e := protocol.Exit{Code: -1, At: time.Now().UTC(), Asked: asked}
 	if v.C != nil {
-		e.Code, e.OOM = v.C.ExitCode, v.C.OOM
+		e.Code, e.OOM = v.C.ExitCode, v.C.OOM || !asked && v.C.ExitCode == killedCode && r.oomIsLate(ctx, v.C.ID)
 		if !v.C.Finished.IsZero() {
 			e.At = v.C.Finished
 		}
@@ -113,6 +113,27 @@ func (r *runner) exit(ctx context.Context, v view, asked bool) protocol.Exit {
 		e.Advice = advice(e, v.Row.Spec.MemoryBytes)
 	}
 	return e
+}
+
+// killedCode is how a process ends that somebody killed: 128 + SIGKILL.
+const killedCode = 137
+
+// oomIsLate asks again: the engine is told of an out-of-memory kill on another way than of the end, and sometimes after it.
+func (r *runner) oomIsLate(ctx context.Context, container string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+			if c, err := r.s.o.Engine.Inspect(ctx, container); err != nil || c.OOM {
+				return err == nil
+			}
+		}
+	}
 }
 
 // clip keeps reports small: twenty lines of 16 KiB would be a report of 320 KiB.
@@ -161,7 +182,7 @@ func advice(e protocol.Exit, memory int64) string {
 		return "someone removed the container by hand; start the server again"
 	case e.Code == 0:
 		return "the game ended by itself, perhaps by a stop command in its console; start it again, or stop the server here"
-	case e.Code == 137:
+	case e.Code == killedCode:
 		return "the game was killed from outside; look for memory trouble of the node, then give the server more memory"
 	case e.Code == 126 || e.Code == 127:
 		return "the image cannot run its program; choose another version or image"
