@@ -326,8 +326,8 @@ func BenchmarkReconnectStorm(b *testing.B) {
 	h := newHerd(b, agents())
 	first := h.child(b, "ours")
 	_, list := h.storm(b, 128, h.ours(first.addr, rpc.NewWatch(0), 1, nil)) // the life before the restart: inventories are known
+	first.stop() // it goes first, as in a restart: the nodes did not leave
 	closeAll(list)
-	first.stop()
 	generation := int64(2)
 	for b.Loop() {
 		yard := h.child(b, "raw")
@@ -341,8 +341,8 @@ func BenchmarkReconnectStorm(b *testing.B) {
 		if u.Connected != len(h.certs) {
 			b.Errorf("%d of %d are connected", u.Connected, len(h.certs))
 		}
-		closeAll(list)
 		c.stop()
+		closeAll(list)
 		generation++
 		n := float64(len(h.certs))
 		b.ReportMetric(n/took.Seconds(), "agents/s")
