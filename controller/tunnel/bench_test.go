@@ -326,7 +326,7 @@ func BenchmarkReconnectStorm(b *testing.B) {
 	h := newHerd(b, agents())
 	first := h.child(b, "ours")
 	_, list := h.storm(b, 128, h.ours(first.addr, rpc.NewWatch(0), 1, nil)) // the life before the restart: inventories are known
-	first.stop() // it goes first, as in a restart: the nodes did not leave
+	first.stop()                                                            // it goes first, as in a restart: the nodes did not leave
 	closeAll(list)
 	generation := int64(2)
 	for b.Loop() {
