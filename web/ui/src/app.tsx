@@ -1,5 +1,5 @@
 // The frame and the places in it.
-import { lazy, Suspense } from 'preact/compat';
+import { Suspense } from 'preact/compat';
 import { useEffect } from 'preact/hooks';
 import { Redirect, Route, Switch, useLocation } from 'wouter-preact';
 import { Help } from './frame/help';
@@ -11,14 +11,15 @@ import { Toasts } from './frame/toasts';
 import { TopBar } from './frame/topbar';
 import { language, t } from './i18n';
 import { Empty } from './kit/bits';
+import { later } from './kit/later';
 import { CreatePage } from './servers/create';
 import { ServersPage } from './servers/list';
 import { ServerPage } from './servers/page';
 import { LoginPage } from './session/login';
 import { session, sessionTrouble } from './session/session';
 
-const NodesPage = lazy(() => import('./nodes/page'));
-const ActivityPage = lazy(() => import('./activity/page'));
+const NodesPage = later(() => import('./nodes/page'));
+const ActivityPage = later(() => import('./activity/page'));
 
 export function App() {
   useLinks();

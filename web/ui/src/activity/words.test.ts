@@ -11,5 +11,6 @@ test('join: each once, newest first, bounded', () => {
 test('detail', () => {
   expect(detail({ exit_code: 1, oom: false, empty: '', none: null, more: { a: 1 } })).toBe('exit code: 1 · oom: false · more: {"a":1}');
   expect(detail({ text: 'x'.repeat(500) }).length).toBe('text: '.length + 200);
+  expect(detail({ name: 'lobby', exit: { code: 137, oom: true, killed: false, last_lines: ['x'] } })).toBe('exit code: 137 · out of memory: true');
   expect(detail(undefined)).toBe('');
 });

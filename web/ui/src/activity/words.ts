@@ -1,5 +1,5 @@
 // Events as lines to read. Pure.
-import type { Event } from '../api/types';
+import type { Event, Exit } from '../api/types';
 
 export const families = ['server', 'player', 'node', 'backup', 'scaling', 'billing'];
 
@@ -15,9 +15,15 @@ export function join(a: readonly Event[], b: readonly Event[], most: number): Ev
 export function detail(data: Event['data']): string {
   if (!data) return '';
   return Object.entries(data)
-    .filter(([, v]) => v !== null && v !== '' && v !== undefined)
+    .flatMap(([k, v]): [string, unknown][] => (k === 'exit' && typeof v === 'object' && v !== null ? exit(v as Exit) : [[k, v]]))
+    .filter(([k, v]) => k !== 'name' && v !== null && v !== '' && v !== undefined) // the name is in the line already
     .map(([k, v]) => `${k.replaceAll('_', ' ')}: ${cut(typeof v === 'object' ? JSON.stringify(v) : String(v))}`)
     .join(' · ');
+}
+
+/** How a run ended, without its last lines: those are on the server's page. */
+function exit(e: Exit): [string, unknown][] {
+  return [['exit code', e.code], ...(e.oom ? [['out of memory', true] as [string, unknown]] : []), ...(e.killed ? [['killed', true] as [string, unknown]] : [])];
 }
 
 function cut(text: string): string {

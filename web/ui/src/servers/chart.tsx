@@ -33,7 +33,7 @@ export function Chart(props: ChartProps) {
     chart.current = new uPlot({
       width: host.clientWidth || 300,
       height: 160,
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: `server-${props.group}` }, y: false, points: { size: 7 }, drag: { x: false, y: false } },
       scales: { x: { time: true }, y: { range: (_, __, high) => [0, Math.max(props.top ?? 0, (high || 0) * 1.1, props.whole ? 4 : 0.1)] } },
@@ -46,7 +46,7 @@ export function Chart(props: ChartProps) {
           ...(props.binary ? { incrs: Array.from({ length: 22 }, (_, i) => 2 ** (20 + i)) } : {}),
         },
       ],
-      series: [{}, { stroke: line, width: 1.5, fill: `color-mix(in srgb, ${line} 14%, transparent)`, points: { show: false }, spanGaps: false }],
+      series: [{}, { stroke: line, width: 1.5, fill: `color-mix(in srgb, ${line} 14%, transparent)`, points: { size: 4, fill: line }, spanGaps: false }],
       hooks: {
         setCursor: [(u) => setAt(u.cursor.idx ?? null)],
         draw: [(u) => {

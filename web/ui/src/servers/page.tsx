@@ -1,19 +1,20 @@
 // A server's page: header, what is wrong, and the tabs. Tabs other than the console are fetched on need.
-import { lazy, Suspense } from 'preact/compat';
+import { Suspense } from 'preact/compat';
 import { useMemo } from 'preact/hooks';
 import { useTitle } from '../frame/title';
 import { t } from '../i18n';
 import type { Key } from '../i18n/en';
 import { Button, Empty, Trouble } from '../kit/bits';
+import { later } from '../kit/later';
 import { useFresh } from '../live/resource';
 import { ServerHeader } from './header';
 import { serverResource } from './store';
 import { ServerTrouble } from './trouble';
 
-const Console = lazy(() => import('../console/view'));
-const Overview = lazy(() => import('./overview'));
-const Settings = lazy(() => import('./settings'));
-const ServerActivity = lazy(() => import('../activity/feed'));
+const Console = later(() => import('../console/view'));
+const Overview = later(() => import('./overview'));
+const Settings = later(() => import('./settings'));
+const ServerActivity = later(() => import('../activity/feed'));
 
 const tabs = ['console', 'overview', 'settings', 'activity'] as const;
 export type Tab = (typeof tabs)[number];
