@@ -25,17 +25,24 @@ type localAgent struct {
 	binary, data string
 	args         []string
 	pins         []string
-	tunnel       *tunnel.Tunnel
-	app          *App
+	tokens       tokens
+	controller   string        // HOST:PORT it dials
+	every        time.Duration // between looks; an agent that ends at once is started ever more slowly, up to pauseMost
 	log          *slog.Logger
+}
+
+// tokens makes join tokens: the tunnel.
+type tokens interface {
+	CreateToken(ctx context.Context, actor string, req tunnel.TokenRequest) (tunnel.Token, error)
 }
 
 const (
 	localName    = "local"
 	restartAfter = 5 * time.Second
+	pauseMost    = time.Minute
 )
 
-func newLocalAgent(a *App, t *tunnel.Tunnel, pins []string) (*localAgent, error) {
+func newLocalAgent(a *App, t tokens, pins []string) (*localAgent, error) {
 	binary, err := findAgent(a.cfg.AgentBinary)
 	if err != nil {
 		return nil, err
@@ -47,7 +54,8 @@ func newLocalAgent(a *App, t *tunnel.Tunnel, pins []string) (*localAgent, error)
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, err
 	}
-	return &localAgent{binary: binary, data: data, args: a.cfg.AgentArgs, pins: pins, tunnel: t, app: a, log: a.log.With("room", "local-agent")}, nil
+	return &localAgent{binary: binary, data: data, args: a.cfg.AgentArgs, pins: pins, tokens: t,
+		controller: dialable(a.TunnelAddr()), every: restartAfter, log: a.log.With("room", "local-agent")}, nil
 }
 
 // findAgent looks where a release and a build have it.
@@ -72,53 +80,83 @@ func findAgent(named string) (string, error) {
 
 func (l *localAgent) pidFile() string { return filepath.Join(l.data, "agent.pid") }
 
-// running gives the process id of the agent if it lives: the pid file names it and the process is that program.
+// running gives the process id of the agent if it lives: the one the pid file names, or, when the controller was killed
+// before it wrote that file, the one that runs with this data directory.
 func (l *localAgent) running() int {
-	b, err := os.ReadFile(l.pidFile())
+	if b, err := os.ReadFile(l.pidFile()); err == nil {
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && l.isAgent(pid) {
+			return pid
+		}
+	}
+	processes, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil || pid <= 1 {
-		return 0
+	for _, p := range processes {
+		if pid, err := strconv.Atoi(filepath.Base(p)); err == nil && l.isAgent(pid) {
+			if err := l.writePID(pid); err != nil {
+				l.log.Warn("the local agent's pid file could not be written", "err", err)
+			}
+			return pid
+		}
+	}
+	return 0
+}
+
+// isAgent tells whether the process is this agent: process ids are used again, command lines with our data directory are not.
+func (l *localAgent) isAgent(pid int) bool {
+	if pid <= 1 {
+		return false
 	}
 	cmdline, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-	if err != nil || !slices.Contains(strings.Split(string(cmdline), "\x00"), l.data) {
-		return 0
+	if err != nil {
+		return false
 	}
-	return pid
+	words := strings.Split(string(cmdline), "\x00")
+	i := slices.Index(words, "run")
+	return i > 0 && len(words) > i+2 && words[i+1] == "--data" && words[i+2] == l.data
+}
+
+func (l *localAgent) writePID(pid int) error {
+	return renameio.WriteFile(l.pidFile(), []byte(strconv.Itoa(pid)+"\n"), 0o600)
 }
 
 // run starts the agent whenever it is not running, until ctx ends. It never stops it: games and their console history go on.
 func (l *localAgent) run(ctx context.Context) error {
+	pause := l.every
 	for {
+		wait := l.every
 		if l.running() == 0 {
 			if err := l.start(ctx); err != nil && ctx.Err() == nil {
 				l.log.Warn("the local agent could not be started", "err", err)
 			}
+			wait, pause = pause, min(2*pause, pauseMost)
+		} else {
+			pause = l.every
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(restartAfter):
+		case <-time.After(wait):
 		}
 	}
 }
 
 func (l *localAgent) start(ctx context.Context) error {
-	args := []string{"run", "--data", l.data, "--controller", dialable(l.app.TunnelAddr())}
+	args := []string{"run", "--data", l.data, "--controller", l.controller}
 	for _, pin := range l.pins {
 		args = append(args, "--ca-pin", pin)
 	}
 	if !l.enrolled() {
-		t, err := l.tunnel.CreateToken(ctx, "operator", tunnel.TokenRequest{Name: localName})
+		t, err := l.tokens.CreateToken(ctx, "operator", tunnel.TokenRequest{Name: localName})
 		if err != nil {
 			return err
 		}
 		args = append(args, "--token", t.Secret, "--name", t.Name)
 	}
 	args = append(args, l.args...)
-	logFile, err := os.OpenFile(filepath.Join(l.data, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	logName := filepath.Join(l.data, "agent.log")
+	logFile, err := os.OpenFile(logName, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -129,11 +167,14 @@ func (l *localAgent) start(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(l.pidFile(), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600); err != nil {
-		return errors.Join(err, cmd.Process.Kill())
+	if err := l.writePID(cmd.Process.Pid); err != nil {
+		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}
 	l.log.Info("local agent started", "pid", cmd.Process.Pid, "data", l.data)
-	go func() { _ = cmd.Wait() }() // reap it, should it end before this process
+	go func() { // reap it, should it end before this process
+		err := cmd.Wait()
+		l.log.Warn("the local agent ended; it will be started again", "pid", cmd.Process.Pid, "end", cmd.ProcessState.String(), "err", err, "log", logName)
+	}()
 	return nil
 }
 
