@@ -10,7 +10,7 @@ import { bytes, number, sentence } from '../kit/format';
 import { Chart } from './chart';
 import { columns, type Columns } from './series';
 
-const ranges = [['15 min', 15], ['1 h', 60], ['6 h', 360], ['24 h', 1440]] as const;
+const ranges = [['15 min', 15], ['1 h', 60]] as const; // what the controller keeps (controller/monitor)
 
 export default function Overview({ server }: { server: Server }) {
   const [minutes, setMinutes] = useState<number>(60);
