@@ -51,6 +51,9 @@ func (c *chaos) unsettled() string {
 		if s.Op != nil || s.Waiting != nil || s.State != s.Desired {
 			return fmt.Sprintf("%s (%s) is to be %s and is %s, op %+v, exit %+v: %s", s.Name, s.ID, s.Desired, s.State, s.Op, s.Exit, s.Explain)
 		}
+		if _, err := c.client.Logs(ctx, w.name, client.LogsQuery{Tail: 1}); err != nil && s.HasVolume {
+			return err.Error() // "connected" may be what was true a moment ago
+		}
 		for _, id := range w.gone {
 			if s, err := c.client.Server(ctx, id); err == nil {
 				return fmt.Sprintf("%s (%s) is to be deleted and is %s: %s", w.name, id, s.State, s.Explain)
@@ -63,24 +66,15 @@ func (c *chaos) unsettled() string {
 // invariants checks everything of reliability.md §2.1 that one node can show.
 func (c *chaos) invariants(before map[string]int) {
 	c.t.Helper()
-	booked, rows := int64(0), map[string]bool{}
+	rows := map[string]bool{}
 	for _, w := range c.wards {
 		s := c.server(w.name)
 		rows[s.ID] = true
-		if s.Desired == "running" {
-			booked += s.MemoryBytes
-		}
 		c.checkAcknowledged(w, s)
 		c.checkWorld(w, s)
 	}
 	c.checkLeftovers(rows)
-	node, err := c.client.Node(c.t.Context(), "node-1")
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if node.MemoryBookedBytes != booked {
-		c.t.Errorf("booked memory %d MiB, the running servers have %d MiB", node.MemoryBookedBytes>>20, booked>>20)
-	}
+	c.checkBooked()
 	c.checkEvents()
 	for name, n := range c.goroutines() {
 		c.t.Logf("goroutines of the %s: %d, then %d", name, before[name], n)
@@ -89,6 +83,38 @@ func (c *chaos) invariants(before map[string]int) {
 		}
 	}
 	c.t.Logf("%d looks at Docker", c.watch.polls)
+}
+
+// checkBooked: what is booked is what the running containers may use, and whoever runs with other settings than asked for is told so.
+func (c *chaos) checkBooked() {
+	c.t.Helper()
+	all, err := c.watch.engine.list(c.t.Context(), "containers")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	limits := int64(0)
+	for _, o := range all {
+		if !o.runs() {
+			continue
+		}
+		limit, err := c.watch.engine.memory(c.t.Context(), o.ID)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		limits += limit
+		for _, w := range c.wards {
+			if s := c.server(w.name); s.ID == o.server() && s.MemoryBytes != limit && !s.RestartRequired {
+				c.t.Errorf("%s has %d MiB, its container %d MiB, restart required %v", w.name, s.MemoryBytes>>20, limit>>20, s.RestartRequired)
+			}
+		}
+	}
+	node, err := c.client.Node(c.t.Context(), "node-1")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if node.MemoryBookedBytes != limits {
+		c.t.Errorf("booked memory %d MiB, the running containers may use %d MiB", node.MemoryBookedBytes>>20, limits>>20)
+	}
 }
 
 // checkAcknowledged is I5 and, for the one that nobody touched, I13.
@@ -140,6 +166,18 @@ func (c *chaos) checkWorld(w *ward, s client.Server) {
 // history reads the whole console and compares it with what the viewer saw live.
 func (c *chaos) history(s client.Server) []client.Line {
 	c.t.Helper()
+	var live *lines
+	for _, w := range c.wards {
+		if w.id == s.ID {
+			live = w.lines
+		}
+	}
+	if took := live.reaches(c.head(s), 15*time.Second); took > 5*time.Second {
+		c.t.Errorf("console of %s: the viewer was current only %v after it was calm", s.Name, took)
+	}
+	live.mu.Lock()
+	seenUpTo := live.last
+	live.mu.Unlock()
 	var all []client.Line
 	for from := int64(1); ; {
 		page, err := c.client.Logs(c.t.Context(), s.ID, client.LogsQuery{From: from, Limit: 10000})
@@ -153,11 +191,6 @@ func (c *chaos) history(s client.Server) []client.Line {
 		}
 		from = page.Lines[len(page.Lines)-1].Seq + 1
 	}
-	i := slices.IndexFunc(c.wards, func(w *ward) bool { return w.id == s.ID })
-	if i < 0 {
-		return all
-	}
-	live := c.wards[i].lines
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	for i, l := range all {
@@ -169,13 +202,20 @@ func (c *chaos) history(s client.Server) []client.Line {
 			c.t.Errorf("console of %s: line %d was %q and is %q", s.Name, l.Seq, seen, l.Text)
 		}
 	}
-	if live.last > int64(len(all)) {
-		c.t.Errorf("console of %s: line %d was seen live, the history has %d", s.Name, live.last, len(all))
-	}
-	if int64(len(all))-live.last > 200 {
-		c.t.Errorf("console of %s: the viewer is at %d, the history at %d", s.Name, live.last, len(all))
+	if seenUpTo > int64(len(all)) {
+		c.t.Errorf("console of %s: line %d was seen live, the history has %d", s.Name, seenUpTo, len(all))
 	}
 	return all
+}
+
+// head is the number of the newest line.
+func (c *chaos) head(s client.Server) int64 {
+	c.t.Helper()
+	page, err := c.client.Logs(c.t.Context(), s.ID, client.LogsQuery{Tail: 1})
+	if err != nil {
+		c.t.Errorf("console of %s: %v", s.Name, err)
+	}
+	return page.Head
 }
 
 func countLines(path string) int {

@@ -80,7 +80,7 @@ func newChaos(t *testing.T) *chaos {
 	t.Helper()
 	seconds := number(t, "PPP_CHAOS_SECONDS", 30)
 	c := &chaos{seed: number(t, "PPP_CHAOS_SEED", uint64(time.Now().UnixNano())%1e6), began: time.Now()}
-	metrics := fmt.Sprintf("127.0.0.1:%d", 19000+nextMetrics.Add(1))
+	metrics := fmt.Sprintf("127.0.0.1:%d", 18000+number(t, "PPP_E2E_RIG", 0)+uint64(nextMetrics.Add(1)))
 	c.rig = newRigWith(t, []string{"--metrics", metrics})
 	nodes, err := c.client.Nodes(t.Context())
 	if err != nil || len(nodes) != 1 {
@@ -137,6 +137,7 @@ func between(rng *rand.Rand, from, to float64) time.Duration {
 
 func (c *chaos) tormentDaemons() {
 	rng := c.rng(3)
+	pace := []float64{2, 5, 12}[rng.IntN(3)] // some seeds leave it time to get into states that take a while
 	for !c.over() {
 		switch n := rng.IntN(10); {
 		case n < 3:
@@ -151,7 +152,7 @@ func (c *chaos) tormentDaemons() {
 		case n < 9:
 			c.ctrlD.freeze(between(rng, 1, 12))
 		}
-		c.sleep(between(rng, 0.3, 6))
+		c.sleep(between(rng, 0.3, pace))
 	}
 }
 

@@ -57,7 +57,24 @@ func (e *engine) list(ctx context.Context, what string) ([]object, error) {
 	}
 	defer resp.Body.Close()
 	var all []object
-	return all, json.NewDecoder(resp.Body).Decode(&all)
+	err = json.NewDecoder(resp.Body).Decode(&all)
+	return all, err
+}
+
+// memory is the limit of a container, bytes.
+func (e *engine) memory(ctx context.Context, id string) (int64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/containers/"+id+"/json", nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := e.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	var c struct{ HostConfig struct{ Memory int64 } }
+	err = json.NewDecoder(resp.Body).Decode(&c)
+	return c.HostConfig.Memory, err
 }
 
 func (o object) server() string { return o.Labels["payperplay.server"] }
@@ -148,7 +165,10 @@ func (c *chaos) listen(id string) *lines {
 	c.t.Cleanup(l.end)
 	go func() {
 		defer close(l.done)
-		err := c.client.Follow(ctx, id, client.FollowOptions{}, func(m client.ConsoleMessage) error {
+		err := c.client.Follow(ctx, id, client.FollowOptions{Lost: func(err error) { c.note("console of %s lost: %v", id, err) }}, func(m client.ConsoleMessage) error {
+			if m.Type != "lines" && m.Type != "ping" {
+				c.note("console of %s: %s %s", id, m.Type, m.Text)
+			}
 			for _, line := range m.Lines {
 				l.add(c, line)
 			}
@@ -172,6 +192,18 @@ func (l *lines) add(c *chaos, line client.Line) {
 	}
 	l.last = line.Seq
 	l.text[line.Seq] = line.Text
+}
+
+// reaches waits until the viewer has seen line seq and tells how long that took; limit is the longest it waits.
+func (l *lines) reaches(seq int64, limit time.Duration) time.Duration {
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		l.mu.Lock()
+		there := l.last >= seq
+		l.mu.Unlock()
+		if took := time.Since(began); there || took > limit {
+			return took
+		}
+	}
 }
 
 func (l *lines) end() { l.cancel(); <-l.done }

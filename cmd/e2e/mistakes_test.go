@@ -42,7 +42,6 @@ func TestMistakes(t *testing.T) {
 		{"unknown node", create("a", "--template", "testserver", "--node", "nowhere"), 1, "nowhere"},
 		{"unknown server", []string{"server", "start", "nobody"}, 1, "nobody"},
 		{"command to a stopped server", []string{"server", "exec", "taken", "--", "list"}, 1, "start the server first"},
-		{"delete without a terminal", []string{"server", "delete", "taken"}, 2, "--yes"},
 		{"unknown node order", []string{"node", "cordon", "nowhere"}, 1, "nowhere"},
 		{"token without a name", []string{"node", "token", "create"}, 2, "--name"},
 		{"token for a name in use", []string{"node", "token", "create", "--name", "node-1"}, 1, "node-1"},
