@@ -232,3 +232,39 @@ func TestFollowSurvivesRestart(t *testing.T) {
 		t.Errorf("%+v and %d more", e, len(seen))
 	}
 }
+
+// TestPatchThatChangesNothing makes no new version, no event and no restart note; limits are said before anything is written.
+func TestPatchThatChangesNothing(t *testing.T) {
+	_, c, stop := serve(t, config(t.TempDir()))
+	defer stop()
+	s, err := c.CreateServer(t.Context(), client.CreateServer{Name: "a", Template: "testserver"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := s.MemoryBytes
+	for _, p := range []client.PatchServer{{}, {MemoryBytes: &same}, {Env: map[string]*string{"NOT_SET": nil}}} {
+		if got, err := c.PatchServer(t.Context(), "a", s.Revision, p); err != nil || got.Revision != s.Revision || got.RestartRequired {
+			t.Errorf("%+v: revision %d, %v", p, got.Revision, err)
+		}
+	}
+	for _, n := range []int64{-1, 1<<63 - 1, 1 << 50} {
+		if _, err := c.PatchServer(t.Context(), "a", s.Revision, client.PatchServer{MemoryBytes: &n}); protocol.CodeOf(err) != protocol.Invalid {
+			t.Errorf("%d bytes of memory: %v", n, err)
+		}
+	}
+	huge := int64(1<<63 - 1)
+	for _, p := range []client.PatchServer{{CPUMillis: &huge}, {DiskBytes: &huge}} {
+		if _, err := c.PatchServer(t.Context(), "a", s.Revision, p); protocol.CodeOf(err) != protocol.Invalid {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+	more := 2 * same
+	got, err := c.PatchServer(t.Context(), "a", s.Revision, client.PatchServer{MemoryBytes: &more})
+	if err != nil || got.Revision != s.Revision+1 || got.MemoryBytes != more {
+		t.Errorf("a real change: %+v %v", got, err)
+	}
+	page, err := c.Events(t.Context(), client.EventsQuery{Type: "server.changed"})
+	if err != nil || len(page.Items) != 1 {
+		t.Errorf("%d events, %v", len(page.Items), err)
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -87,6 +89,9 @@ type API struct {
 	metrics *metrics
 	doc     []byte // the OpenAPI document
 	started time.Time
+
+	bodyTime time.Duration // for a request's body to arrive
+	sockets  atomic.Int64  // open websockets
 }
 
 // New makes the API. It listens to nothing: Handler is for an http.Server.
@@ -94,7 +99,7 @@ func New(o Options) (*API, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	a := &API{Options: o, started: o.Now()}
+	a := &API{Options: o, started: o.Now(), bodyTime: readTime}
 	var err error
 	if a.metrics, err = newMetrics(o.Metrics); err != nil {
 		return nil, err
@@ -112,9 +117,20 @@ func New(o Options) (*API, error) {
 		return nil, err
 	}
 	if o.Web != nil {
-		a.echo.GET("/*", echo.WrapHandler(o.Web))
+		a.echo.GET("/*", pages(o.Web))
 	}
 	return a, nil
+}
+
+// pages serves the web UI; what looks like the API but is not in the table is an error as programs read it.
+func pages(web http.Handler) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if p := c.Request().URL.Path; p == "/api" || strings.HasPrefix(p, "/api/") {
+			return echo.ErrNotFound
+		}
+		web.ServeHTTP(c.Response(), c.Request())
+		return nil
+	}
 }
 
 // Handler is the API as an http.Handler.

@@ -105,8 +105,18 @@ func (a *auth) touch(ctx context.Context, hash string) (browserSession, error) {
 	if err != nil || now.Sub(s.Seen) < time.Minute {
 		return s, err
 	}
-	s.Seen = now
-	return s, a.db.Update(ctx, func(tx store.Tx) error { return sessions.Put(tx, s) })
+	// Read again: a logout in between must not be undone.
+	err = a.db.Update(ctx, func(tx store.Tx) (err error) {
+		if s, err = sessions.Get(tx, hash); err != nil {
+			return err
+		}
+		s.Seen = now
+		return sessions.Put(tx, s)
+	})
+	if isNotFound(err) {
+		return s, fault.New(fault.Unauthorized, "the login has ended", "log in again")
+	}
+	return s, err
 }
 
 // open makes a session and gives its secret.
@@ -141,7 +151,7 @@ func (a *auth) close(ctx context.Context, hash string) error {
 	})
 }
 
-// mayTry limits failed logins: 5 at once, then one every 6 s from one address.
+// limiter limits failed logins: 5 at once, then one every 6 s from one address.
 func (a *auth) limiter(source string) *rate.Limiter {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -20,6 +20,7 @@ import (
 
 const (
 	maxCommand = 4 << 10 // bytes
+	maxSockets = 10_000  // open at once; each costs about 60 KiB
 	pingEvery  = 10 * time.Second
 	writeWait  = 10 * time.Second
 )
@@ -106,7 +107,7 @@ func (a *API) downloadLogs(c echo.Context, _ Actor) error {
 	h := c.Response().Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Content-Disposition", `attachment; filename="`+s.Name+`.log"`)
-	err = a.Console.Export(c.Request().Context(), s.ID, c.Response())
+	err = a.Console.Export(c.Request().Context(), s.ID, pieces{c})
 	if err != nil && c.Response().Committed {
 		panic(http.ErrAbortHandler) // a cut answer must not look like a whole one
 	}
@@ -150,6 +151,11 @@ func (s socket) heartbeat(ctx context.Context, cancel context.CancelFunc) {
 
 // serveSocket upgrades the request and runs fn until it ends; a fault of fn is the last thing the other end is told.
 func (a *API) serveSocket(c echo.Context, actor Actor, read func(context.Context, socket) error, fn func(context.Context, socket) error) error {
+	if a.sockets.Add(1) > maxSockets {
+		a.sockets.Add(-1)
+		return fault.New(fault.Exhausted, "there are too many live connections", "close some, or try again later")
+	}
+	defer a.sockets.Add(-1)
 	conn, err := websocket.Accept(c.Response(), c.Request(), &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
 		return nil //nolint:nilerr // Accept has answered already

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -21,12 +23,23 @@ import (
 // maxBody bounds every request body, bytes. Files get their own routes later.
 const maxBody = 1 << 20
 
+// A client must bring its request's body and take its answer in this time. Downloads get writeTime anew with every piece;
+// websockets have limits of their own.
+const (
+	readTime  = 20 * time.Second
+	writeTime = time.Minute
+)
+
 // guard is what stands before every handler: who asks, may they, and how large is it.
 func (a *API) guard(r route) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		req := c.Request()
 		if req.Body != nil {
 			req.Body = http.MaxBytesReader(c.Response(), req.Body, maxBody)
+			if req.ContentLength != 0 {
+				// Also for who is not let in: the server reads what is left of a body before it takes the next request.
+				_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(a.bodyTime)) // a test's recorder has none
+			}
 		}
 		var actor Actor
 		if r.Permission != Public {
@@ -40,6 +53,14 @@ func (a *API) guard(r route) echo.HandlerFunc {
 		}
 		return r.Handler(c, actor)
 	}
+}
+
+// pieces writes a download: slow is allowed, standing still is not.
+type pieces struct{ c echo.Context }
+
+func (p pieces) Write(b []byte) (int, error) {
+	_ = http.NewResponseController(p.c.Response()).SetWriteDeadline(time.Now().Add(writeTime))
+	return p.c.Response().Write(b)
 }
 
 // secure sets the headers that every answer has.
@@ -58,6 +79,7 @@ func (a *API) secure(next echo.HandlerFunc) echo.HandlerFunc {
 			id = rand.Text()
 		}
 		h.Set("X-Request-ID", id)
+		_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(writeTime)) // a websocket clears it
 		return next(c)
 	}
 }
@@ -89,7 +111,7 @@ func (a *API) observe(next echo.HandlerFunc) echo.HandlerFunc {
 				if p == http.ErrAbortHandler { //nolint:errorlint // net/http's own sentinel, compared as it says
 					panic(p)
 				}
-				a.Logger.Error("a request panicked", "path", c.Path(), "panic", p)
+				a.Logger.Error("a request panicked", "path", c.Path(), "panic", p, "stack", string(debug.Stack()))
 				err = fault.New(fault.Internal, "panic", "")
 			}
 			if err != nil {
@@ -102,14 +124,25 @@ func (a *API) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// methodLabel keeps the label bounded: a method is any word that a stranger sends.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	default:
+		return "other"
+	}
+}
+
 func (a *API) account(c echo.Context, began time.Time, err error) {
 	route, status, took := c.Path(), c.Response().Status, time.Since(began)
 	if route == "" || route == "/*" {
 		route = "web"
 	}
-	a.metrics.requests.WithLabelValues(c.Request().Method, route, strconv.Itoa(status/100)+"xx").Inc()
+	method := methodLabel(c.Request().Method)
+	a.metrics.requests.WithLabelValues(method, route, strconv.Itoa(status/100)+"xx").Inc()
 	if status != http.StatusSwitchingProtocols && !isSocket(c.Request()) {
-		a.metrics.seconds.WithLabelValues(c.Request().Method, route).Observe(took.Seconds())
+		a.metrics.seconds.WithLabelValues(method, route).Observe(took.Seconds())
 	}
 	level := slog.LevelDebug
 	attrs := []any{"method", c.Request().Method, "path", c.Request().URL.Path, "status", status, "duration_ms", took.Milliseconds(), "source", sourceOf(c.Request()), "request_id", c.Response().Header().Get("X-Request-ID")}
@@ -139,16 +172,24 @@ func (a *API) writeError(err error, c echo.Context) {
 
 // problemFrom says err in the words of RFC 9457.
 func problemFrom(err error) client.Problem {
+	status := 0 // of the kind, unless HTTP has a better word
 	var he *echo.HTTPError
-	if errors.As(err, &he) {
-		err = fromEcho(he)
-	}
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		err = fault.New(fault.Invalid, "the request is larger than "+protocol.FormatSize(maxBody), "send less")
+	switch {
+	case errors.As(err, &he):
+		err = fromEcho(he)
+		if he.Code == http.StatusMethodNotAllowed {
+			status = he.Code
+		}
+	case errors.As(err, &tooLarge):
+		err, status = fault.New(fault.Invalid, "the request is larger than "+protocol.FormatSize(maxBody), "send less"), http.StatusRequestEntityTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err, status = fault.New(fault.Timeout, "the request did not arrive in time", "send it again"), http.StatusRequestTimeout
 	}
 	kind := fault.KindOf(err)
-	status := fault.Status(kind)
+	if status == 0 {
+		status = fault.Status(kind)
+	}
 	return client.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: fault.Message(err), Code: string(kind), Next: fault.Next(err)}
 }
 
@@ -167,16 +208,20 @@ func fromEcho(he *echo.HTTPError) error {
 func decode(c echo.Context, v any) error {
 	dec := jsonDecoder(c.Request().Body)
 	err := dec.Decode(v)
+	more := err == nil && dec.More()
+	if err == nil { // the body is here; what the handler does now may take longer
+		_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Time{})
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil
-	case errors.As(err, &tooLarge):
+	case errors.As(err, &tooLarge), errors.Is(err, os.ErrDeadlineExceeded):
 		return err
 	case err != nil:
 		return fault.New(fault.Invalid, "the request cannot be understood: "+jsonMistake(err), "see /api/docs")
 	}
-	if dec.More() {
+	if more {
 		return fault.New(fault.Invalid, "the request holds more than one JSON value", "send one")
 	}
 	return nil

@@ -3,7 +3,10 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -14,8 +17,10 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/payperplay/payperplay/controller/api/client"
+	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/bolt"
 )
@@ -30,7 +35,7 @@ func bare(t *testing.T) (*API, *int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	a := &API{Options: Options{DB: db, Logger: slog.New(slog.DiscardHandler), Now: time.Now}}
+	a := &API{Options: Options{DB: db, Logger: slog.New(slog.DiscardHandler), Now: time.Now}, bodyTime: readTime}
 	a.auth = newAuth(db, testToken, time.Now)
 	if a.metrics, err = newMetrics(nil); err != nil {
 		t.Fatal(err)
@@ -233,7 +238,7 @@ func TestS12LargeBody(t *testing.T) {
 		return decode(c, &v)
 	}}))
 	rec := request(a, "POST", "/decode", `{"name":"`+strings.Repeat("a", maxBody)+`"}`)
-	if rec.Code != http.StatusBadRequest || !strings.Contains(rec.Body.String(), "larger than 1MiB") {
+	if rec.Code != http.StatusRequestEntityTooLarge || !strings.Contains(rec.Body.String(), "larger than 1MiB") {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 	for body, says := range map[string]string{
@@ -281,5 +286,139 @@ func TestPanicCostsOneRequest(t *testing.T) {
 	}
 	if rec := request(a, "GET", "/healthz", ""); rec.Code >= 500 {
 		t.Errorf("after the panic: %d", rec.Code)
+	}
+}
+
+// TestS12StrangersWordsAreNoLabels: a method is any word; it must not make a new time series.
+func TestS12StrangersWordsAreNoLabels(t *testing.T) {
+	a, _ := bare(t)
+	for _, m := range []string{"FOO1", "FOO2", "GETT", "get"} {
+		request(a, m, "/api/servers", "")
+		request(a, m, "/nothing/"+m, "")
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(a.metrics.requests, a.metrics.seconds)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if v := l.GetValue(); strings.Contains(v, "FOO") || strings.EqualFold(v, "gett") || v == "get" {
+					t.Errorf("%s has a label %s=%q", f.GetName(), l.GetName(), v)
+				}
+			}
+		}
+	}
+}
+
+// TestStatusOfMistakes: the statuses that programs know, each with a problem that says the next step.
+func TestStatusOfMistakes(t *testing.T) {
+	a, _ := bare(t)
+	a.echo.GET("/*", pages(http.NotFoundHandler()))
+	as := []string{"Authorization", "Bearer " + testToken}
+	for _, c := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{"PUT", "/api/servers", "{}", http.StatusMethodNotAllowed},
+		{"DELETE", "/api/nodes", "", http.StatusMethodNotAllowed},
+		{"GET", "/api/nothing", "", http.StatusNotFound},
+		{"GET", "/api", "", http.StatusNotFound},
+		{"GET", "/api/", "", http.StatusNotFound},
+		{"GET", "/api/servers/", "", http.StatusNotFound},
+		{"POST", "/api/session", `{"token":"` + strings.Repeat("x", maxBody) + `"}`, http.StatusRequestEntityTooLarge},
+		{"POST", "/api/session", `[]`, http.StatusBadRequest},
+		{"POST", "/api/session", `{"token":"x"} {}`, http.StatusBadRequest},
+		{"POST", "/api/session", `nonsense`, http.StatusBadRequest},
+	} {
+		rec := request(a, c.method, c.path, c.body, as...)
+		var p client.Problem
+		if err := json.Unmarshal(rec.Body.Bytes(), &p); err != nil || rec.Code != c.want || p.Status != c.want || p.Detail == "" || p.Next == "" {
+			t.Errorf("%s %s: %d, want %d: %.200s", c.method, c.path, rec.Code, c.want, rec.Body)
+		}
+	}
+}
+
+func TestIfMatch(t *testing.T) {
+	for header, want := range map[string]int64{`"7"`: 7, `W/"7"`: 7, "7": 7, "*": 0, " * ": 0} {
+		if got, err := ifMatch(header); err != nil || got != want {
+			t.Errorf("%q: %d, %v", header, got, err)
+		}
+	}
+	if _, err := ifMatch(""); fault.KindOf(err) != fault.Precondition {
+		t.Errorf("no header: %v", err)
+	}
+	for _, bad := range []string{`"0"`, "-1", `"1", "2"`, "abc", `""`, "1.5"} { // "0" must not mean: whatever is there
+		if _, err := ifMatch(bad); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// TestS07LogoutIsNotUndone: a request that is under way while its session is closed does not bring it back.
+func TestS07LogoutIsNotUndone(t *testing.T) {
+	a, _ := bare(t)
+	secret, err := a.auth.open(t.Context(), "operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := hashOf(secret)
+	later := time.Now().Add(5 * time.Minute) // so that touch wants to write
+	closed := false
+	a.auth.now = func() time.Time { // touch has begun; the logout comes before it reads
+		return later
+	}
+	a.auth.db = closing{a.auth.db, func() {
+		if !closed {
+			closed = true
+			if err := newAuth(a.DB, testToken, time.Now).close(t.Context(), hash); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	if _, err := a.auth.touch(t.Context(), hash); fault.KindOf(err) != fault.Unauthorized {
+		t.Errorf("touch: %v", err)
+	}
+	if _, err := a.auth.touch(t.Context(), hash); fault.KindOf(err) != fault.Unauthorized {
+		t.Errorf("the session is back: %v", err)
+	}
+}
+
+// closing runs before each Update.
+type closing struct {
+	store.DB
+	before func()
+}
+
+func (c closing) Update(ctx context.Context, fn func(store.Tx) error) error {
+	c.before()
+	return c.DB.Update(ctx, fn)
+}
+
+// TestF32SlowBody: a body that does not come ends the request and frees its connection, also of a stranger.
+func TestF32SlowBody(t *testing.T) {
+	a, _ := bare(t)
+	a.bodyTime = 100 * time.Millisecond
+	srv := httptest.NewServer(a.echo)
+	defer srv.Close()
+	for _, path := range []string{"/api/session", "/api/servers"} { // public, and not let in
+		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", path); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		answer, err := io.ReadAll(conn) // ends because the server closes
+		if err != nil || len(answer) == 0 {
+			t.Errorf("%s: %v %q", path, err, answer)
+		}
+		if path == "/api/session" && !strings.HasPrefix(string(answer), "HTTP/1.1 408") {
+			t.Errorf("%s: %q", path, answer)
+		}
+		_ = conn.Close()
 	}
 }

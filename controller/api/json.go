@@ -25,6 +25,8 @@ func jsonMistake(err error) string {
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
 	switch {
+	case errors.As(err, &kind) && kind.Field == "":
+		return "it must be a JSON object, not a " + kind.Value
 	case errors.As(err, &kind):
 		return fmt.Sprintf("%q must not be a %s", kind.Field, kind.Value)
 	case errors.As(err, &syntax):

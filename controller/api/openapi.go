@@ -159,7 +159,7 @@ func (s schemas) of(t reflect.Type) object {
 	case reflect.Struct:
 		return s.structure(t)
 	default:
-		return object{}
+		return object{"nullable": true} // anything, also nothing
 	}
 }
 

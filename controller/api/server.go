@@ -138,14 +138,25 @@ func onceKey(actor Actor, key string, req client.CreateServer) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (a *API) patchServer(c echo.Context, actor Actor) error {
-	match := strings.TrimSpace(c.Request().Header.Get("If-Match"))
-	if match == "" {
-		return fault.New(fault.Precondition, "the request does not say which version of the server it changes", "send the ETag you read as If-Match")
+// ifMatch reads the header: the revision it names, 0 for "*" (whatever is there). A proxy that packs answers makes tags weak; that is no harm here.
+func ifMatch(header string) (int64, error) {
+	switch header = strings.TrimSpace(header); header {
+	case "":
+		return 0, fault.New(fault.Precondition, "the request does not say which version of the server it changes", "send the ETag you read as If-Match, or * to change it as it is")
+	case "*":
+		return 0, nil
 	}
-	revision, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(match, "W/"), `"`), 10, 64)
+	revision, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(header, "W/"), `"`), 10, 64)
+	if err != nil || revision < 1 {
+		return 0, fault.New(fault.Invalid, "If-Match is not an ETag of a server", "send the one ETag you read, or *")
+	}
+	return revision, nil
+}
+
+func (a *API) patchServer(c echo.Context, actor Actor) error {
+	revision, err := ifMatch(c.Request().Header.Get("If-Match"))
 	if err != nil {
-		return fault.New(fault.Invalid, "If-Match is not an ETag of a server", "send the ETag you read")
+		return err
 	}
 	var req client.PatchServer
 	if err := decode(c, &req); err != nil {

@@ -180,7 +180,7 @@ func (a *API) backupStore(c echo.Context, _ Actor) error {
 	h := c.Response().Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", "payperplay-"+a.Now().UTC().Format("20060102-150405")+".store"))
-	if _, err := a.DB.Backup(c.Request().Context(), c.Response()); err != nil {
+	if _, err := a.DB.Backup(c.Request().Context(), pieces{c}); err != nil {
 		if c.Response().Committed {
 			panic(http.ErrAbortHandler) // a cut answer must not look like a whole one
 		}

@@ -50,11 +50,20 @@ func (l *Lifecycle) Set(ctx context.Context, actor, name string, ifMatch int64, 
 		if err != nil {
 			return SetResult{}, err
 		}
+		if s.Desired != fleet.Deleted && same(s, ask, spec) {
+			return SetResult{s, !s.AtRest() && s.Observed.Revision != s.Revision}, nil
+		}
 		out, err := l.set(ctx, actor, s, ask, spec, c)
 		if fault.KindOf(err) != fault.Precondition || ifMatch != 0 {
 			return SetResult{out, !out.AtRest() && out.Observed.Revision != out.Revision}, err
 		}
 	}
+}
+
+// same tells that a change changes nothing: no new revision, no event, no restart asked for.
+func same(s fleet.Server, ask Ask, spec protocol.Spec) bool {
+	return s.Version == spec.Version && s.MemoryBytes == spec.MemoryBytes && s.CPUMillis == spec.CPUMillis && s.DiskBytes == spec.DiskBytes &&
+		s.Spec.Image == spec.Image && maps.Equal(s.Env, ask.Env)
 }
 
 // set writes what was rendered from revision old.Revision, if that still counts.

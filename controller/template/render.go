@@ -8,6 +8,13 @@ import (
 	"github.com/payperplay/payperplay/protocol"
 )
 
+// No server asks for more than any machine has; sums of what is booked stay far from where int64 ends.
+const (
+	maxMemory    = 16 << 40 // bytes
+	maxCPUMillis = 4096 * 1000
+	maxDisk      = 1 << 50 // bytes
+)
+
 // Input is what an owner asks for; zero fields take the template's defaults.
 type Input struct {
 	Version     string
@@ -31,6 +38,10 @@ func (t Template) Render(in Input) (protocol.Spec, error) {
 	if memory < int64(t.Memory.Min) {
 		return protocol.Spec{}, protocol.Faultf(protocol.Invalid, "give it "+protocol.FormatSize(int64(t.Memory.Recommended))+", which is recommended, or at least "+protocol.FormatSize(int64(t.Memory.Min)),
 			"%s of memory is too little for %s", protocol.FormatSize(memory), t.Name)
+	}
+	if memory > maxMemory || in.CPUMillis > maxCPUMillis || in.DiskBytes > maxDisk {
+		return protocol.Spec{}, protocol.Faultf(protocol.Invalid, "give less", "no node is that large: at most %s of memory, %d cores and %s of disk",
+			protocol.FormatSize(maxMemory), maxCPUMillis/1000, protocol.FormatSize(maxDisk))
 	}
 	if in.CPUMillis < 0 || in.DiskBytes < 0 {
 		return protocol.Spec{}, protocol.Faultf(protocol.Invalid, "give positive numbers or leave them out", "CPU and disk cannot be negative")
