@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"gopkg.in/yaml.v3"
+
+	"github.com/payperplay/payperplay/controller/api/client"
 	"github.com/payperplay/payperplay/protocol"
 )
 
@@ -20,7 +23,7 @@ func TestPatchOf(t *testing.T) {
 	if v, has := p.Env["SEED"]; !has || v != nil {
 		t.Error("SEED= does not take the setting away")
 	}
-	for _, bad := range []string{"memory", "=x", "memory=lots", "cpus=-1", "cpus=many"} {
+	for _, bad := range []string{"memory", "=x", "memory=lots", "memory=0", "disk=0", "cpus=-1", "cpus=many", "cpus=NaN", "cpus=Inf", "cpus=1e30", "cpus=0"} {
 		if _, err := patchOf([]string{bad}); protocol.CodeOf(err) != protocol.Invalid {
 			t.Errorf("%q: %v", bad, err)
 		}
@@ -80,6 +83,8 @@ func TestExitCodes(t *testing.T) {
 func TestContexts(t *testing.T) {
 	t.Setenv("PAYPERPLAY_CONTEXT_FILE", t.TempDir()+"/cli.yaml")
 	t.Setenv("PAYPERPLAY_ENDPOINT", "")
+	t.Setenv("PAYPERPLAY_TOKEN", "")
+	t.Setenv("PAYPERPLAY_TOKEN_FILE", "")
 	exec := func(args ...string) (string, error) {
 		var out, errb bytes.Buffer
 		root := newRoot(strings.NewReader(""), &out, &errb)
@@ -104,6 +109,24 @@ func TestContexts(t *testing.T) {
 	if conn, err := c.connection(); err != nil || conn.Endpoint != "http://work:8080" {
 		t.Errorf("the current one: %+v %v", conn, err)
 	}
+	// A token goes only where it belongs.
+	for name, f := range map[string]struct {
+		cli             cli
+		env             string
+		endpoint, token string
+	}{
+		"another endpoint gets no saved token":  {cli{endpoint: "http://evil:1"}, "", "http://evil:1", ""},
+		"a named context beats the environment": {cli{context: "home"}, "envtoken", "http://home:8080", "t1"},
+		"the environment beats the current one": {cli{}, "envtoken", "http://work:8080", "envtoken"},
+		"a flag beats all":                      {cli{context: "home", token: "flag"}, "envtoken", "http://home:8080", "flag"},
+		"flags with a named context":            {cli{context: "home", endpoint: "http://evil:1"}, "", "http://evil:1", ""},
+	} {
+		t.Setenv("PAYPERPLAY_TOKEN", f.env)
+		if conn, err := f.cli.connection(); err != nil || conn.Endpoint != f.endpoint || conn.Token != f.token {
+			t.Errorf("%s: %+v %v", name, conn, err)
+		}
+	}
+	t.Setenv("PAYPERPLAY_TOKEN", "")
 	if _, err := exec("context", "use", "nowhere"); protocol.CodeOf(err) != protocol.Invalid {
 		t.Errorf("use of an unknown context: %v", err)
 	}
@@ -117,5 +140,58 @@ func TestSpan(t *testing.T) {
 		if got := span(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
+	}
+}
+
+// TestEmptyNames: a script whose variable is empty must not hit the list instead of one server.
+func TestEmptyNames(t *testing.T) {
+	for _, line := range [][]string{{"server", "show", ""}, {"server", "delete", "", "--yes"}, {"node", "revoke", "", "--yes"}, {"server", "exec", "", "--", "list"}} {
+		if code := run(t.Context(), line); code != 2 {
+			t.Errorf("%q: exit code %d", line, code)
+		}
+	}
+}
+
+// TestWaitConditions: when a wait is over, well or not.
+func TestWaitConditions(t *testing.T) {
+	soon := time.Now().Add(time.Minute)
+	type verdict struct{ done, failed bool }
+	for name, c := range map[string]struct {
+		s              client.Server
+		running, stops verdict
+	}{
+		"running":              {client.Server{Desired: "running", Observed: "running", State: "running"}, verdict{true, false}, verdict{false, true}},
+		"starting":             {client.Server{Desired: "running", Observed: "starting", State: "starting"}, verdict{}, verdict{false, true}},
+		"no room":              {client.Server{Desired: "running", Observed: "absent", State: "waiting"}, verdict{}, verdict{false, true}},
+		"crashed, tries again": {client.Server{Desired: "running", Observed: "crashed", State: "crashed", RetryAt: &soon}, verdict{}, verdict{false, true}},
+		"crashed for good":     {client.Server{Desired: "running", Observed: "crashed", State: "crashed"}, verdict{false, true}, verdict{false, true}},
+		"failed":               {client.Server{Desired: "running", Observed: "failed", State: "failed"}, verdict{false, true}, verdict{false, true}},
+		"node is away":         {client.Server{Desired: "running", Observed: "unknown", State: "unknown"}, verdict{}, verdict{false, true}},
+		"stopping":             {client.Server{Desired: "stopped", Observed: "stopping", State: "stopping"}, verdict{false, true}, verdict{}},
+		"stopped":              {client.Server{Desired: "stopped", Observed: "stopped", State: "stopped"}, verdict{false, true}, verdict{true, false}},
+		"never ran":            {client.Server{Desired: "stopped", Observed: "absent", State: "stopped"}, verdict{false, true}, verdict{true, false}},
+		"stopped, node away":   {client.Server{Desired: "stopped", Observed: "unknown", State: "unknown"}, verdict{false, true}, verdict{}},
+		"deleted meanwhile":    {client.Server{Desired: "deleted", Observed: "stopping", State: "deleting"}, verdict{false, true}, verdict{}},
+	} {
+		check := func(what string, cond condition, want verdict) {
+			if done, err := cond(c.s); done != want.done || (err != nil) != want.failed {
+				t.Errorf("%s, %s: done %v, error %v", name, what, done, err)
+			}
+		}
+		check("becameRunning", becameRunning, c.running)
+		check("becameStopped", becameStopped, c.stops)
+	}
+}
+
+// TestPrintLineIsYAML: what is followed line by line is YAML as a whole.
+func TestPrintLineIsYAML(t *testing.T) {
+	var out bytes.Buffer
+	c := &cli{out: &out, output: "yaml"}
+	if err := c.writeLines([]client.Line{{Seq: 1, Text: "> list: \x1b[1m <&> \u2028"}, {Seq: 2, Text: "x"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	var got []logLine
+	if err := yaml.Unmarshal(out.Bytes(), &got); err != nil || len(got) != 2 || got[0].Text != "> list: \x1b[1m <&> \u2028" {
+		t.Errorf("%v %+v\n%s", err, got, out.String())
 	}
 }

@@ -111,12 +111,7 @@ func newEventFollow(c *cli) *cobra.Command {
 					_, err := fmt.Fprintf(c.out, "%s  %s  %s  server=%s node=%s by=%s %s\n", r[0], r[1], r[2], plain(r[3]), plain(r[4]), plain(r[5]), plain(r[6]))
 					return err
 				}
-				b, err := json.Marshal(ev)
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(c.out, "%s\n", b)
-				return err
+				return c.printLine(ev)
 			})
 		},
 	}

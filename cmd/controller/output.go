@@ -36,6 +36,20 @@ func writeJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// printLine writes one element of an endless list on a line of its own: JSON, which with a dash before it is YAML too.
+func (c *cli) printLine(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	dash := ""
+	if c.output == "yaml" {
+		dash = "- "
+	}
+	_, err = fmt.Fprintf(c.out, "%s%s\n", dash, b)
+	return err
+}
+
 // writeYAML goes through JSON, so that both formats have the same names and the same order of fields.
 func writeYAML(w io.Writer, v any) error {
 	b, err := json.Marshal(v)

@@ -104,6 +104,9 @@ func strictArgs(cmd *cobra.Command) {
 		if err := check(cmd, args); err != nil {
 			return usagef("usage: "+cmd.UseLine(), "%v", err)
 		}
+		if len(args) > 0 && args[0] == "" {
+			return usagef("usage: "+cmd.UseLine(), "the name is empty")
+		}
 		return nil
 	}
 }
@@ -117,7 +120,7 @@ func (c *cli) checkOutput() error {
 	}
 }
 
-// client connects with what flags, environment, context file and defaults say, in this order.
+// client connects with what flags, environment, context file and defaults say.
 func (c *cli) client() (*client.Client, error) {
 	conn, err := c.connection()
 	if err != nil {
@@ -135,27 +138,37 @@ func firstOf(texts ...string) string {
 	return ""
 }
 
+// connection puts together where to call and with which token. Flags count most, then a context that was named, then the
+// environment, then the current context. A token goes only to the controller it was saved for.
 func (c *cli) connection() (savedContext, error) {
 	saved, err := c.savedContext(firstOf(c.context, os.Getenv("PAYPERPLAY_CONTEXT")))
 	if err != nil {
 		return savedContext{}, err
 	}
-	conn := savedContext{
-		Endpoint: firstOf(c.endpoint, os.Getenv("PAYPERPLAY_ENDPOINT"), saved.Endpoint, defaultEndpoint),
-		Token:    firstOf(c.token, os.Getenv("PAYPERPLAY_TOKEN")),
+	var named savedContext
+	if c.context != "" {
+		named = saved
 	}
-	if conn.Token != "" {
-		return conn, nil
+	conn := savedContext{Endpoint: firstOf(c.endpoint, named.Endpoint, os.Getenv("PAYPERPLAY_ENDPOINT"), saved.Endpoint, defaultEndpoint)}
+	sources := []savedContext{{Token: c.token, TokenFile: c.tokenFile}}
+	if conn.Endpoint == named.Endpoint {
+		sources = append(sources, named)
 	}
-	if file := firstOf(c.tokenFile, os.Getenv("PAYPERPLAY_TOKEN_FILE")); file != "" {
-		conn.Token, err = readToken(file)
-		return conn, err
+	sources = append(sources, savedContext{Token: os.Getenv("PAYPERPLAY_TOKEN"), TokenFile: os.Getenv("PAYPERPLAY_TOKEN_FILE")})
+	if conn.Endpoint == saved.Endpoint {
+		sources = append(sources, saved)
 	}
-	if conn.Token = saved.Token; conn.Token == "" && saved.TokenFile != "" {
-		conn.Token, err = readToken(saved.TokenFile)
-		return conn, err
+	for _, s := range sources {
+		if s.Token != "" {
+			conn.Token = s.Token
+			return conn, nil
+		}
+		if s.TokenFile != "" {
+			conn.Token, err = readToken(s.TokenFile)
+			return conn, err
+		}
 	}
-	if conn.Token == "" {
+	if conn.Endpoint == defaultEndpoint {
 		// On the controller's own machine root needs no set-up.
 		if b, err := os.ReadFile(filepath.Join(defaultData, "operator.token")); err == nil {
 			conn.Token = strings.TrimSpace(string(b))

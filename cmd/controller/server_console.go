@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -27,12 +26,8 @@ type logLine struct {
 
 func (c *cli) writeLines(lines []client.Line, times bool) error {
 	for _, l := range lines {
-		if c.output == "json" {
-			b, err := json.Marshal(logLine(l))
-			if err != nil {
-				return err
-			}
-			if _, err := fmt.Fprintf(c.out, "%s\n", b); err != nil {
+		if c.output != "table" {
+			if err := c.printLine(logLine(l)); err != nil {
 				return err
 			}
 			continue

@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/rand"
+	"fmt"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +25,14 @@ func sizeFlag(name, text string) (int64, error) {
 		return 0, usagef("write it as 512MiB or 1GiB", "--%s must be more than 0", name)
 	}
 	return n, nil
+}
+
+// millis turns a number of cores into thousandths.
+func millis(cores float64) (int64, error) {
+	if !(cores >= 0.001 && cores <= 1e6) { // also false for NaN
+		return 0, fmt.Errorf("%v is not a number of cores", cores)
+	}
+	return int64(math.Round(cores * 1000)), nil
 }
 
 func envFlag(pairs []string) (map[string]string, error) {
@@ -64,10 +74,11 @@ func newServerCreate(c *cli) *cobra.Command {
 			if req.Env, err = envFlag(env); err != nil {
 				return err
 			}
-			if cpus < 0 {
-				return usagef("write it as --cpus 1.5", "--cpus must not be negative")
+			if cmd.Flags().Changed("cpus") {
+				if req.CPUMillis, err = millis(cpus); err != nil {
+					return usagef("write it as --cpus 1.5", "--cpus: %v", err)
+				}
 			}
-			req.CPUMillis = int64(cpus * 1000)
 			if w.wait && !req.Start {
 				return usagef("add --start, or leave --wait out", "--wait waits for a running server")
 			}

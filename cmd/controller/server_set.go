@@ -28,6 +28,9 @@ func patchOf(words []string) (client.PatchServer, error) {
 			if err != nil {
 				return p, err
 			}
+			if n == 0 {
+				return p, usagef("write it as "+k+"=1GiB", "%s must be more than 0", k)
+			}
 			if strings.EqualFold(k, "memory") {
 				p.MemoryBytes = &n
 			} else {
@@ -35,11 +38,14 @@ func patchOf(words []string) (client.PatchServer, error) {
 			}
 		case "cpus":
 			cores, err := strconv.ParseFloat(v, 64)
-			if err != nil || cores <= 0 {
+			if err != nil {
 				return p, usagef("write it as cpus=1.5", "%q is not a number of cores", v)
 			}
-			millis := int64(cores * 1000)
-			p.CPUMillis = &millis
+			n, err := millis(cores)
+			if err != nil {
+				return p, usagef("write it as cpus=1.5", "%v", err)
+			}
+			p.CPUMillis = &n
 		case "version":
 			p.Version = &v
 		default:

@@ -61,6 +61,9 @@ func newStoreRestore(c *cli) *cobra.Command {
 				return err
 			}
 			target := controller.StorePath(data)
+			if err := os.MkdirAll(data, 0o700); err != nil { // perhaps on a new machine
+				return protocol.Faultf(protocol.Invalid, "name another with --data, or let this user write there", "the data directory cannot be made: %v", err)
+			}
 			if err := bolt.Restore(cmd.Context(), args[0], target); err != nil {
 				return err
 			}

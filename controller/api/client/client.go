@@ -52,7 +52,7 @@ func New(o Options) (*Client, error) {
 	if o.UserAgent == "" {
 		o.UserAgent = "payperplay-client"
 	}
-	u.Path = strings.TrimRight(u.Path, "/")
+	u = &url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/")}
 	return &Client{base: u, token: o.Token, agent: o.UserAgent, http: o.HTTP}, nil
 }
 
@@ -66,12 +66,23 @@ type call struct {
 	body         any
 }
 
+// segment makes a name one part of a path, whatever is in it: a mistyped name must not become another address.
+func segment(name string) string {
+	switch name {
+	case ".", "..":
+		return strings.ReplaceAll(name, ".", "%2E")
+	default:
+		return url.PathEscape(name)
+	}
+}
+
+// url joins the endpoint, a path whose names went through segment, and a query.
 func (c *Client) url(path string, query url.Values) string {
-	u := *c.base
-	u.Path += path
-	u.RawPath = ""
-	u.RawQuery = query.Encode()
-	return u.String()
+	u := c.base.String() + path
+	if len(query) > 0 {
+		u += "?" + query.Encode()
+	}
+	return u
 }
 
 func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {

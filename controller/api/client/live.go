@@ -100,6 +100,16 @@ func (c *Client) Follow(ctx context.Context, name string, o FollowOptions, fn fu
 // FollowEvents calls fn with every event that matches q, first from the log after q.After, then live, over every break of the connection.
 func (c *Client) FollowEvents(ctx context.Context, q EventsQuery, lost func(error), fn func(Event) error) error {
 	return c.keep(ctx, lost, func() error {
+		if q.After == 0 {
+			// Where "from now on" begins must be known before the first break, or what happens during it is missed.
+			now, err := c.Events(ctx, EventsQuery{Newest: true, Limit: 1})
+			if err != nil {
+				return err
+			}
+			for _, e := range now.Items {
+				q.After = e.Seq
+			}
+		}
 		conn, err := c.dial(ctx, "/api/events/live", q.values())
 		if err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func serverPath(name string) string { return "/api/servers/" + name }
+func serverPath(name string) string { return "/api/servers/" + segment(name) }
 
 // Servers lists all servers.
 func (c *Client) Servers(ctx context.Context) ([]Server, error) {
@@ -134,13 +134,13 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 // Node gives one node by name.
 func (c *Client) Node(ctx context.Context, name string) (Node, error) {
 	var n Node
-	return n, c.do(ctx, call{method: http.MethodGet, path: "/api/nodes/" + name}, &n)
+	return n, c.do(ctx, call{method: http.MethodGet, path: "/api/nodes/" + segment(name)}, &n)
 }
 
 // NodeOrder does one of revoke, cordon, uncordon, unlock, allow-recovery.
 func (c *Client) NodeOrder(ctx context.Context, name, verb string) (Node, error) {
 	var n Node
-	return n, c.do(ctx, call{method: http.MethodPost, path: "/api/nodes/" + name + "/" + verb, body: struct{}{}}, &n)
+	return n, c.do(ctx, call{method: http.MethodPost, path: "/api/nodes/" + segment(name) + "/" + verb, body: struct{}{}}, &n)
 }
 
 // CreateToken makes a join token.
@@ -215,5 +215,5 @@ func (c *Client) StoreBackup(ctx context.Context, w io.Writer) (int64, error) {
 // Template gives one entry of the catalogue.
 func (c *Client) Template(ctx context.Context, name string) (Template, error) {
 	var t Template
-	return t, c.do(ctx, call{method: http.MethodGet, path: "/api/templates/" + name}, &t)
+	return t, c.do(ctx, call{method: http.MethodGet, path: "/api/templates/" + segment(name)}, &t)
 }
