@@ -107,7 +107,7 @@ func (l *Lifecycle) giveStart(ctx context.Context, rt protocol.Runtime, a Action
 			op = s.Op.ID
 		}
 		req = protocol.StartRequest{
-			Spec: s.Spec, Fresh: s.Fresh(), Op: op,
+			Spec: booked(s.Spec, b), Fresh: s.Fresh(), Op: op,
 			Grant: protocol.Grant{Server: s.ID, Epoch: s.Epoch, Node: s.Node, Boot: n.Facts.Boot, Term: l.db.Term(), Issued: now},
 		}
 		s.Ordered, s.Boot, s.Baseline = true, n.Facts.Boot, fleet.MarkOf(s.Observed)
@@ -123,6 +123,16 @@ func (l *Lifecycle) giveStart(ctx context.Context, rt protocol.Runtime, a Action
 		return false, l.refused(ctx, a, err)
 	}
 	return true, failpoint.Hit("lifecycle.start.after")
+}
+
+// booked is the spec with the memory and CPU that are booked. They differ from what the row asks for when it was changed after an
+// order to start of which no word came: that order may have been carried out, so it is repeated and not booked anew. What runs then
+// is of an older revision, which is what people are told.
+func booked(spec protocol.Spec, b *fleet.Booking) protocol.Spec {
+	if b != nil && b.Runs && (b.MemoryBytes != spec.MemoryBytes || b.CPUMillis != spec.CPUMillis) {
+		spec.MemoryBytes, spec.CPUMillis, spec.Revision = b.MemoryBytes, b.CPUMillis, spec.Revision-1
+	}
+	return spec
 }
 
 // refused notes why a start was not taken, for people to see, and gives up where asking again cannot help.

@@ -210,6 +210,7 @@ type agent struct {
 	stops     int
 	kills     int
 	fresh     []bool
+	spec      protocol.Spec // of the last order to start
 	queue     []protocol.Report
 	seq       int64
 	connected bool
@@ -330,7 +331,7 @@ func (a *agent) Start(_ context.Context, req protocol.StartRequest) (protocol.St
 	a.pass(slow)
 	a.mu.Lock()
 	a.taking--
-	a.fresh = append(a.fresh, req.Fresh)
+	a.fresh, a.spec = append(a.fresh, req.Fresh), req.Spec
 	if a.refuse != nil || a.lost {
 		defer a.mu.Unlock()
 		return protocol.StartReply{}, a.refuse
