@@ -177,7 +177,7 @@ func (a *API) resolve(ctx context.Context, list []event.Event) (names, error) {
 
 func eventView(e event.Event, n names) client.Event {
 	v := client.Event{Seq: e.Seq, At: e.At, Type: e.Type, Server: n.servers[e.Server], Node: n.nodes[e.Node], Owner: e.Owner, Actor: e.Actor}
-	if node, ok := n.nodes[e.Actor]; ok { // the agent itself
+	if node, ok := n.nodes[strings.TrimPrefix(e.Actor, "agent:")]; ok && e.Actor != "" { // the agent itself
 		v.Actor = "agent " + node
 	}
 	if len(e.Data) > 0 {
