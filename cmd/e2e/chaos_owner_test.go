@@ -75,8 +75,9 @@ func note[T comparable](o outcome, have map[T]bool, v T) map[T]bool {
 
 // own orders at random until the deadline.
 func (c *chaos) own(w *ward, rng *rand.Rand) {
+	pace := []float64{0.5, 4}[rng.IntN(2)] // one who is impatient, one who is not
 	for {
-		c.sleep(between(rng, 0.2, 4))
+		c.sleep(between(rng, 0.05, pace))
 		if c.over() {
 			return
 		}
@@ -100,7 +101,7 @@ func (c *chaos) own(w *ward, rng *rand.Rand) {
 			w.crashes++
 			_, err := c.client.Command(ctx, w.name, "crash 3")
 			c.judge(w, "crash", err)
-		case n < 18:
+		case n < 19 || rng.IntN(2) == 0:
 			_, err := c.client.Command(ctx, w.name, "list")
 			c.judge(w, "list", err)
 		default:

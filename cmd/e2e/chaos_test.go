@@ -151,6 +151,8 @@ func (c *chaos) tormentDaemons() {
 			c.agentD.freeze(between(rng, 1, 12))
 		case n < 9:
 			c.ctrlD.freeze(between(rng, 1, 12))
+		default:
+			[]*keeper{c.agentD, c.ctrlD}[rng.IntN(2)].end()
 		}
 		c.sleep(between(rng, 0.3, pace))
 	}
@@ -181,8 +183,9 @@ type keeper struct {
 	stop   chan struct{}
 	done   chan struct{}
 
-	mu   sync.Mutex
-	plan string // of the running process
+	mu    sync.Mutex
+	plan  string // of the running process
+	asked bool   // to end
 }
 
 func (c *chaos) keep(p *proc, points []string, stream uint64) *keeper {
@@ -199,7 +202,11 @@ func (k *keeper) run() {
 		case <-k.stop:
 			return
 		}
-		if status, ok := k.p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGKILL {
+		k.mu.Lock()
+		asked := k.asked
+		k.mu.Unlock()
+		status, _ := k.p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if killed := status.Signaled() && status.Signal() == syscall.SIGKILL; !killed && (!asked || status.ExitStatus() > 0) {
 			k.c.t.Errorf("%s ended by itself: %v", k.p.name, k.p.cmd.ProcessState)
 		}
 		select {
@@ -225,7 +232,7 @@ func (k *keeper) start(plan string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.c.note("%s starts %s", k.p.name, plan)
-	k.plan, k.p.env = plan, nil
+	k.plan, k.asked, k.p.env = plan, false, nil
 	if plan != "" {
 		k.p.env = []string{"PPP_FAILPOINTS=" + plan}
 	}
@@ -241,6 +248,22 @@ func (k *keeper) signal(sig syscall.Signal) {
 func (k *keeper) kill() {
 	k.c.note("kill -9 %s", k.p.name)
 	k.signal(syscall.SIGKILL)
+}
+
+// end asks the daemon to end, as an update does.
+func (k *keeper) end() {
+	k.c.note("SIGTERM %s", k.p.name)
+	k.mu.Lock()
+	k.asked = true
+	exited, p := k.p.exited, k.p.cmd.Process
+	k.mu.Unlock()
+	_ = p.Signal(syscall.SIGTERM)
+	select {
+	case <-exited:
+	case <-time.After(20 * time.Second):
+		k.c.t.Errorf("%s did not end within 20 s of SIGTERM", k.p.name)
+		_ = p.Kill()
+	}
 }
 
 func (k *keeper) freeze(d time.Duration) {

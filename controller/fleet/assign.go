@@ -166,7 +166,7 @@ func Release(tx store.Tx, id string) (released bool, err error) {
 	if err != nil || !b.Runs {
 		return false, err
 	}
-	b.MemoryBytes, b.CPUMillis, b.Runs, b.Confirmed, b.ExpiresAt = 0, 0, false, false, time.Time{}
+	b.MemoryBytes, b.CPUMillis, b.Runs, b.Confirmed, b.ExpiresAt, b.Granted = 0, 0, false, false, time.Time{}, nil
 	return true, Bookings.Put(tx, b)
 }
 
@@ -183,6 +183,6 @@ func Confirm(tx store.Tx, s Server) error {
 	if !b.Runs {
 		b.MemoryBytes, b.CPUMillis = s.MemoryBytes, s.CPUMillis
 	}
-	b.Runs, b.Confirmed, b.ExpiresAt = true, true, time.Time{}
+	b.Runs, b.Confirmed, b.ExpiresAt, b.Granted = true, true, time.Time{}, nil
 	return Bookings.Put(tx, b)
 }

@@ -111,6 +111,12 @@ func (l *Lifecycle) giveStart(ctx context.Context, rt protocol.Runtime, a Action
 			Grant: protocol.Grant{Server: s.ID, Epoch: s.Epoch, Node: s.Node, Boot: n.Facts.Boot, Term: l.db.Term(), Issued: now},
 		}
 		s.Ordered, s.Boot, s.Baseline = true, n.Facts.Boot, fleet.MarkOf(s.Observed)
+		if b != nil {
+			b.Granted = &s.Baseline
+			if err := fleet.Bookings.Put(tx, *b); err != nil {
+				return err
+			}
+		}
 		return fleet.Servers.Put(tx, s)
 	})
 	if err != nil || !ok {

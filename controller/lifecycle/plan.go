@@ -174,7 +174,7 @@ func decideStart(s fleet.Server, n *fleet.Node, b *fleet.Booking, now time.Time)
 	switch {
 	case hopeless(s, n):
 		return GiveUp
-	case b == nil || !b.Runs || b.Confirmed || b.MemoryBytes != s.MemoryBytes || b.CPUMillis != s.CPUMillis:
+	case b == nil || !b.Runs || b.Confirmed || !b.InFlight(s) && (b.MemoryBytes != s.MemoryBytes || b.CPUMillis != s.CPUMillis):
 		return Book // also again: what ended and starts anew is a reservation until a container is seen
 	case !n.Reachable(now):
 		return Nothing

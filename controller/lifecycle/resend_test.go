@@ -38,3 +38,37 @@ func TestLostOrderKeepsItsBooking(t *testing.T) {
 		}
 	})
 }
+
+// TestSettingsChangedWhileAStartIsInFlight: the agent took an order and is out of reach before it could report; what it runs is what
+// is booked, whatever is asked for meanwhile.
+func TestSettingsChangedWhileAStartIsInFlight(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 8*gib)
+		a.tune(func() { a.pull = 2 * time.Second })
+		w.create("alpha", 2*gib)
+		for _, verb := range []func() error{
+			func() error { _, err := w.lc.Start(t.Context(), "alice", "alpha"); return err },
+			func() error { _, err := w.lc.Stop(t.Context(), "alice", "alpha", ""); return err },
+		} {
+			w.must(verb())
+			after(time.Minute)
+		}
+		a.tune(func() { a.slow = time.Second }) // the order is on its way when the link breaks
+		_, err := w.lc.Start(t.Context(), "alice", "alpha")
+		w.must(err)
+		after(100 * time.Millisecond)
+		a.disconnect()
+		c, err := lifecycle.ParseChanges([]string{"memory=1GiB"})
+		w.must(err)
+		_, err = w.lc.Set(t.Context(), "alice", "alpha", 0, c)
+		w.must(err)
+		after(20 * time.Second)
+		a.connect()
+		after(time.Minute)
+		w.state("alpha", "running")
+		w.booked(a, 2*gib)
+		if a.spec.MemoryBytes != 2*gib {
+			t.Errorf("it was started with %d bytes", a.spec.MemoryBytes)
+		}
+	})
+}
