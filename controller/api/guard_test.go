@@ -403,7 +403,7 @@ func TestF32SlowBody(t *testing.T) {
 	a.bodyTime = 100 * time.Millisecond
 	srv := httptest.NewServer(a.echo)
 	defer srv.Close()
-	for _, path := range []string{"/api/session", "/api/servers"} { // public, and not let in
+	for _, path := range []string{"/api/session", "/api/servers", "/api/nothing"} { // public, not let in, not there
 		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)

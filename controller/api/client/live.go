@@ -156,7 +156,11 @@ func closed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return stopped{ctx.Err()}
 	}
-	return protocol.Faultf(protocol.Unavailable, "", "the connection to the controller was lost (%v)", websocket.CloseStatus(err))
+	why := ""
+	if code := websocket.CloseStatus(err); code != -1 { // it was closed, not cut
+		why = " (" + code.String() + ")"
+	}
+	return protocol.Faultf(protocol.Unavailable, "", "the connection to the controller was lost%s", why)
 }
 
 // stopped marks an error that ends a follow.
