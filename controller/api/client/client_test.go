@@ -195,7 +195,7 @@ func TestAnswersThatAreNotOurs(t *testing.T) {
 		"half a JSON":              func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"id":`)) },
 		"a problem without a code": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json")
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = w.Write([]byte(`{}`))
 		},
 	} {
