@@ -100,37 +100,11 @@ func nodeDetail(n client.Node) table {
 }
 
 func newNodeList(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List nodes",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			nodes, err := cl.Nodes(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return c.print(nodes, func() table { return nodeTable(nodes) })
-		},
-	}
+	return listCommand(c, "List nodes", (*client.Client).Nodes, nodeTable)
 }
 
 func newNodeShow(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use: "show NAME", Short: "Show one node", Args: cobra.ExactArgs(1), ValidArgsFunction: c.completeNodes,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			n, err := cl.Node(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return c.print(n, func() table { return nodeDetail(n) })
-		},
-	}
+	return showCommand(c, "Show one node", c.completeNodes, (*client.Client).Node, nodeDetail)
 }
 
 func newNodeOrder(c *cli, verb, short string) *cobra.Command {

@@ -128,35 +128,9 @@ func exitLine(e client.Exit) string {
 }
 
 func newServerList(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List servers",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			servers, err := cl.Servers(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return c.print(servers, func() table { return serverTable(servers) })
-		},
-	}
+	return listCommand(c, "List servers", (*client.Client).Servers, serverTable)
 }
 
 func newServerShow(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use: "show NAME", Short: "Show one server", Args: cobra.ExactArgs(1), ValidArgsFunction: c.completeServers,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			s, err := cl.Server(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return c.print(s, func() table { return serverDetail(s) })
-		},
-	}
+	return showCommand(c, "Show one server", c.completeServers, (*client.Client).Server, serverDetail)
 }
