@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -42,4 +43,26 @@ func showCommand[T any](c *cli, short string, complete cobra.CompletionFunc, fet
 			return c.print(one, func() table { return show(one) })
 		},
 	}
+}
+
+// complete offers what the controller has for the first argument; a shell does not wait longer than 2 s for it.
+func complete[T any](c *cli, cmd *cobra.Command, args []string, fetch func(*client.Client, context.Context) ([]T, error), word func(T) string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	cl, err := c.client()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
+	defer cancel()
+	all, err := fetch(cl, ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	words := make([]string, 0, len(all))
+	for _, v := range all {
+		words = append(words, word(v))
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
 }

@@ -26,24 +26,7 @@ func newNode(c *cli) *cobra.Command {
 }
 
 func (c *cli) completeNodes(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	cl, err := c.client()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
-	defer cancel()
-	nodes, err := cl.Nodes(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	names := make([]string, 0, len(nodes))
-	for _, n := range nodes {
-		names = append(names, n.Name+"\t"+n.State)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return complete(c, cmd, args, (*client.Client).Nodes, func(n client.Node) string { return n.Name + "\t" + n.State })
 }
 
 func nodeTable(nodes []client.Node) table {

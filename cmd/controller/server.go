@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,24 +24,7 @@ func newServer(c *cli) *cobra.Command {
 
 // completeServers offers server names for the first argument.
 func (c *cli) completeServers(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	cl, err := c.client()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
-	defer cancel()
-	servers, err := cl.Servers(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	names := make([]string, 0, len(servers))
-	for _, s := range servers {
-		names = append(names, s.Name+"\t"+s.State)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return complete(c, cmd, args, (*client.Client).Servers, func(s client.Server) string { return s.Name + "\t" + s.State })
 }
 
 func players(s client.Server) string {

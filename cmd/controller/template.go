@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/payperplay/payperplay/controller/api/client"
 	"github.com/payperplay/payperplay/protocol"
 )
 
@@ -59,19 +59,8 @@ func newTemplate(c *cli) *cobra.Command {
 }
 
 func (c *cli) completeTemplates(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	cl, err := c.client()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
+	all := func(cl *client.Client, ctx context.Context) ([]client.Template, error) {
+		return cl.Templates(ctx, "", "")
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
-	defer cancel()
-	all, err := cl.Templates(ctx, "", "")
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	names := make([]string, 0, len(all))
-	for _, e := range all {
-		names = append(names, e.Name+"\t"+e.Summary)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return complete(c, cmd, nil, all, func(t client.Template) string { return t.Name + "\t" + t.Summary })
 }

@@ -49,40 +49,11 @@ func (a *API) viewRow(r nodeRow, now time.Time) client.Node {
 }
 
 func (a *API) listNodes(c echo.Context, _ Actor) error {
-	limit, err := intQuery(c, "limit", 100, 1, 500)
-	if err != nil {
-		return err
-	}
-	after, now := c.QueryParam("cursor"), a.Now()
-	var from any
-	if after != "" {
-		from = after
-	}
-	views, next := []client.Node{}, ""
-	err = a.DB.View(c.Request().Context(), func(tx store.Tx) error {
-		for n, err := range fleet.Nodes.Range(tx, "name", from, nil, 0, false) {
-			if err != nil {
-				return err
-			}
-			if n.Name == after {
-				continue
-			}
-			if len(views) == int(limit) {
-				next = views[limit-1].Name
-				return nil
-			}
-			r, err := load(tx, n)
-			if err != nil {
-				return err
-			}
-			views = append(views, a.viewRow(r, now))
-		}
-		return nil
+	now := a.Now()
+	return listByName(a, c, fleet.Nodes, func(n fleet.Node) string { return n.Name }, func(tx store.Tx, n fleet.Node) (client.Node, error) {
+		r, err := load(tx, n)
+		return a.viewRow(r, now), err
 	})
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, toPage(views, next))
 }
 
 func (a *API) showNode(c echo.Context, _ Actor) error {

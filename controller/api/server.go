@@ -42,42 +42,16 @@ func nodeOf(tx store.Tx, s fleet.Server) (*fleet.Node, error) {
 }
 
 func (a *API) listServers(c echo.Context, _ Actor) error {
-	limit, err := intQuery(c, "limit", 100, 1, 500)
-	if err != nil {
-		return err
-	}
-	after, now := c.QueryParam("cursor"), a.Now()
-	var from any
-	if after != "" {
-		from = after
-	}
-	views, next := []client.Server{}, ""
-	err = a.DB.View(c.Request().Context(), func(tx store.Tx) error {
-		nodes := map[string]*fleet.Node{}
-		for s, err := range fleet.Servers.Range(tx, "name", from, nil, 0, false) {
-			if err != nil {
-				return err
+	now, nodes := a.Now(), map[string]*fleet.Node{}
+	return listByName(a, c, fleet.Servers, func(s fleet.Server) string { return s.Name }, func(tx store.Tx, s fleet.Server) (client.Server, error) {
+		if _, known := nodes[s.Node]; !known {
+			var err error
+			if nodes[s.Node], err = nodeOf(tx, s); err != nil {
+				return client.Server{}, err
 			}
-			if s.Name == after {
-				continue
-			}
-			if len(views) == int(limit) {
-				next = views[limit-1].Name
-				return nil
-			}
-			if _, known := nodes[s.Node]; !known {
-				if nodes[s.Node], err = nodeOf(tx, s); err != nil {
-					return err
-				}
-			}
-			views = append(views, a.serverView(s, nodes[s.Node], now))
 		}
-		return nil
+		return a.serverView(s, nodes[s.Node], now), nil
 	})
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, toPage(views, next))
 }
 
 func tagOf(revision int64) string { return strconv.Quote(strconv.FormatInt(revision, 10)) }
