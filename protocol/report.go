@@ -26,14 +26,18 @@ type Observed struct {
 	Since     time.Time `json:"since"` // agent's clock, UTC
 	Container string    `json:"container,omitempty"`
 	Started   time.Time `json:"started,omitzero"` // container start
-	Ready     time.Time `json:"ready,omitzero"`
-	Exit      *Exit     `json:"exit,omitempty"`     // of the last run
-	Restarts  int       `json:"restarts"`           // within the window
-	Retry     time.Time `json:"retry,omitzero"`     // when the agent tries again
-	Problem   *Fault    `json:"problem,omitempty"`  // why it failed or does not go on
-	Progress  string    `json:"progress,omitempty"` // for long work: "pulling image: 40 %"
-	Address   string    `json:"address,omitempty"`  // host:port on the node
-	Runtime   string    `json:"runtime,omitempty"`  // version the game told
+	// MemoryBytes and CPUMillis (1000 = one core) are the limits of the container that runs, which a change of the spec does not
+	// move; 0 where there is none, or where the agent cannot tell.
+	MemoryBytes int64     `json:"memory_bytes,omitempty"`
+	CPUMillis   int64     `json:"cpu_millis,omitempty"`
+	Ready       time.Time `json:"ready,omitzero"`
+	Exit        *Exit     `json:"exit,omitempty"`     // of the last run
+	Restarts    int       `json:"restarts"`           // within the window
+	Retry       time.Time `json:"retry,omitzero"`     // when the agent tries again
+	Problem     *Fault    `json:"problem,omitempty"`  // why it failed or does not go on
+	Progress    string    `json:"progress,omitempty"` // for long work: "pulling image: 40 %"
+	Address     string    `json:"address,omitempty"`  // host:port on the node
+	Runtime     string    `json:"runtime,omitempty"`  // version the game told
 }
 
 // Exit says how a container ended.

@@ -172,7 +172,7 @@ func (r *runner) create(ctx context.Context, row state.Server, previous *docker.
 // starting is the observation of a container that has just been started or found.
 func (r *runner) starting(c docker.Container, row state.Server) protocol.Observed {
 	return protocol.Observed{Server: r.id, Epoch: c.Epoch, Revision: c.Revision, State: protocol.StateStarting, Since: time.Now().UTC(),
-		Container: c.ID, Started: c.Started, Exit: row.Observed.Exit, Restarts: len(row.Ends),
+		Container: c.ID, Started: c.Started, MemoryBytes: c.Spec.MemoryBytes, CPUMillis: c.Spec.CPUMillis, Exit: row.Observed.Exit, Restarts: len(row.Ends),
 		Address: net.JoinHostPort(r.s.o.Address, strconv.Itoa(row.Spec.HostPort))}
 }
 

@@ -171,18 +171,24 @@ func Release(tx store.Tx, id string) (released bool, err error) {
 }
 
 // Confirm turns a reservation into a booking: a container was seen. A container nobody booked for is booked all the same, without
-// asking for room: what runs uses memory whatever the rows say.
-func Confirm(tx store.Tx, s Server) error {
+// asking for room: what runs uses memory whatever the rows say. For the same reason the booking follows the container's
+// own limits where the agent tells them: the row may have been changed while an order to start was on its way.
+func Confirm(tx store.Tx, s Server, o protocol.Observed) error {
 	b, err := Bookings.Get(tx, s.ID)
 	if fault.KindOf(err) == fault.NotFound {
 		b, err = Booking{Server: s.ID, Node: s.Node, DiskBytes: s.DiskBytes, Port: s.Spec.HostPort}, nil
 	}
-	if err != nil || b.Runs && b.Confirmed {
+	memory, cpu := b.MemoryBytes, b.CPUMillis
+	if !b.Runs {
+		memory, cpu = s.MemoryBytes, s.CPUMillis
+	}
+	if o.MemoryBytes > 0 {
+		memory, cpu = o.MemoryBytes, o.CPUMillis
+	}
+	if err != nil || b.Runs && b.Confirmed && b.MemoryBytes == memory && b.CPUMillis == cpu {
 		return err
 	}
-	if !b.Runs {
-		b.MemoryBytes, b.CPUMillis = s.MemoryBytes, s.CPUMillis
-	}
+	b.MemoryBytes, b.CPUMillis = memory, cpu
 	b.Runs, b.Confirmed, b.ExpiresAt, b.Granted = true, true, time.Time{}, nil
 	return Bookings.Put(tx, b)
 }

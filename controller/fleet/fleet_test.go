@@ -200,6 +200,22 @@ func TestAssign(t *testing.T) {
 	r.fails(fault.NotFound, "", func(tx store.Tx) error { _, err := fleet.Assign(tx, "srv_a", "node_x", now); return err })
 }
 
+// TestBookingFollowsTheContainer: an order to start was on its way when the owner stopped the server, made it smaller and started it
+// again; what runs is still the larger container, and that is what the node has less of.
+func TestBookingFollowsTheContainer(t *testing.T) {
+	r := newRig(t)
+	r.add("srv_a", nil)
+	r.assign("srv_a", "node_n1")
+	seen := protocol.Observed{Server: "srv_a", Epoch: 1, State: protocol.StateRunning, Container: "c1", MemoryBytes: 3 * gib, CPUMillis: 1500}
+	for range 2 {
+		r.do(func(tx store.Tx) error { return fleet.Observe(tx, r.log, "node_n1", seen, now) })
+		if _, b := r.get("srv_a"); b.MemoryBytes != 3*gib || b.CPUMillis != 1500 || b.Reserved() {
+			t.Errorf("booked %+v, a container of 3 GiB runs", b)
+		}
+		seen.Restarts++
+	}
+}
+
 func TestBookReleaseConfirm(t *testing.T) {
 	r := newRig(t)
 	r.add("srv_a", nil)
@@ -225,7 +241,7 @@ func TestBookReleaseConfirm(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return fleet.Confirm(tx, s)
+			return fleet.Confirm(tx, s, protocol.Observed{})
 		})
 	}
 	confirm()

@@ -110,7 +110,7 @@ func Observe(tx store.Tx, log Events, node string, o protocol.Observed, at time.
 		s.RanEpoch = s.Epoch
 	}
 	if Container(o) {
-		if err := Confirm(tx, s); err != nil {
+		if err := Confirm(tx, s, o); err != nil {
 			return err
 		}
 	}
