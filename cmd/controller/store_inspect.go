@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/bolt"
 	"github.com/payperplay/payperplay/protocol"
 )
@@ -38,7 +39,7 @@ func checkFile(ctx context.Context, c *cli, path string) error {
 	child := exec.CommandContext(ctx, self, "store", "inspect", path)
 	child.Stdout, child.Stderr = &out, &complaint
 	runErr := child.Run()
-	var report bolt.Report
+	var report store.Report
 	if json.Unmarshal(out.Bytes(), &report) != nil {
 		var exit *exec.ExitError
 		if errors.As(runErr, &exit) && exit.ExitCode() > 0 {

@@ -90,6 +90,7 @@ var (
 	ErrNotFound  = fault.New(fault.NotFound, "no such row", "")
 	ErrConflict  = fault.New(fault.Conflict, "the value is taken", "choose another one")
 	ErrStaleTerm = fault.New(fault.Stale, "another controller has taken over this store", "let this one end; the new leader serves")
+	ErrMoved     = fault.New(fault.Precondition, "this store's state was moved to another address", "name that address with --store")
 	ErrInvalid   = fault.New(fault.Invalid, "the text cannot be stored", "use valid UTF-8 without NUL, at most 512 bytes where it is a key or an index")
 	ErrReadTx    = errors.New("store: a View cannot change anything")
 	ErrTxDone    = errors.New("store: transaction used after its closure returned")

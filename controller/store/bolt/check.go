@@ -13,76 +13,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Finding is one thing that is wrong in a file.
-type Finding struct {
-	Table string `json:"table,omitempty"`
-	Key   string `json:"key,omitempty"`
-	What  string `json:"what"`
-}
-
-func (f Finding) String() string {
-	switch {
-	case f.Table == "":
-		return f.What
-	case f.Key == "":
-		return f.Table + ": " + f.What
-	}
-	return fmt.Sprintf("%s, row %q: %s", f.Table, f.Key, f.What)
-}
-
-// TableReport is what Check has read of one table.
-type TableReport struct {
-	Name string `json:"name"`
-	Rows int64  `json:"rows"` // that are whole
-}
-
-// Report is the result of Check.
-type Report struct {
-	Path     string        `json:"path"`
-	Cluster  string        `json:"cluster,omitempty"`
-	Term     int64         `json:"term,omitempty"`
-	Tables   []TableReport `json:"tables"`
-	Findings []Finding     `json:"findings"`
-	Cut      bool          `json:"cut,omitempty"` // there was more to find
-}
-
-// Clean tells whether nothing is wrong.
-func (r *Report) Clean() bool { return len(r.Findings) == 0 }
-
-func (r *Report) add(f Finding) {
-	if len(r.Findings) >= maxFindings {
-		r.Cut = true
-		return
-	}
-	r.Findings = append(r.Findings, f)
-}
-
-// fail turns an error of reading into a finding.
-func (r *Report) fail(table string, err error) {
-	var d *store.DamagedError
-	if errors.As(err, &d) {
-		r.add(Finding{Table: d.Table, Key: d.Key, What: d.Why})
-		return
-	}
-	r.add(Finding{Table: table, What: err.Error()})
-}
+// inspection gathers a report.
+type inspection struct{ *store.Report }
 
 // Check reads the whole file, which no other process may have open for writing, and reports damage: pages that do not fit
 // together, rows with a wrong checksum, rows that are missing (by count and digest), index entries without their row and
 // rows without their entry. It changes nothing. An error means that it could not look: the file is in use, cannot be read,
 // or is not ours. It is meant to run in a child process: the pages are checked before they are mapped, but a disk that
 // fails meanwhile can still end the process.
-func Check(ctx context.Context, path string) (*Report, error) {
-	r := &Report{Path: path, Tables: []TableReport{}, Findings: []Finding{}}
+func Check(ctx context.Context, path string) (*store.Report, error) {
+	r := inspection{store.NewReport(path)}
 	h, findings, err := inspect(path, unix.LOCK_SH)
 	if err != nil {
 		return nil, err
 	}
 	if h.damaged != "" {
-		r.add(Finding{What: "the header is damaged, the last change may be missing: " + h.damaged})
+		r.Add(store.Finding{What: "the header is damaged, the last change may be missing: " + h.damaged})
 	}
 	if r.Findings = append(r.Findings, findings...); len(findings) > 0 {
-		return r, nil // what the broken pages hold cannot be read safely
+		return r.Report, nil // what the broken pages hold cannot be read safely
 	}
 	b, err := openFile(path, &bbolt.Options{Timeout: time.Nanosecond, ReadOnly: true})
 	if err != nil {
@@ -100,19 +49,19 @@ func Check(ctx context.Context, path string) (*Report, error) {
 	var damaged *store.DamagedError
 	switch {
 	case errors.As(err, &damaged):
-		r.fail(metaName, err)
+		r.Fail(metaName, err)
 	case err != nil:
 		return nil, err
 	}
 	r.Cluster, r.Term = id.cluster, id.term
-	return r, r.tables(t)
+	return r.Report, r.tables(t)
 }
 
 // tables checks every table that the file's own schema names, and every bucket that it does not.
-func (r *Report) tables(t *tx) error {
+func (r inspection) tables(t *tx) error {
 	b, err := bucket(t.b, schemaName)
 	if err != nil {
-		r.fail(schemaName, err)
+		r.Fail(schemaName, err)
 		return nil
 	}
 	known := map[string]bool{metaName: true, schemaName: true}
@@ -123,7 +72,7 @@ func (r *Report) tables(t *tx) error {
 	for _, name := range names {
 		s, _, err := readSchema(t.b, name)
 		if err != nil {
-			r.fail(schemaName, err)
+			r.Fail(schemaName, err)
 			known[name] = true
 			continue
 		}
@@ -137,7 +86,7 @@ func (r *Report) tables(t *tx) error {
 	}
 	_ = t.b.ForEach(func(k []byte, _ *bbolt.Bucket) error {
 		if !known[string(k)] && !known[strings.SplitN(string(k), "/", 2)[0]] {
-			r.add(Finding{Table: string(k), What: "no table of that name is known: its entry in " + schemaName + " is missing"})
+			r.Add(store.Finding{Table: string(k), What: "no table of that name is known: its entry in " + schemaName + " is missing"})
 		}
 		return nil
 	})
@@ -146,32 +95,32 @@ func (r *Report) tables(t *tx) error {
 }
 
 // meta checks the frames of the engine's own values, the sequences among them.
-func (r *Report) meta(t *tx) {
+func (r inspection) meta(t *tx) {
 	b, err := t.metaBucket()
 	if err != nil {
-		r.fail(metaName, err)
+		r.Fail(metaName, err)
 		return
 	}
 	_ = each(t, b, metaName, func(k, v []byte) {
 		if _, err := unseal(metaName, string(k), v); err != nil {
-			r.fail(metaName, err)
+			r.Fail(metaName, err)
 		}
 		if name, ok := strings.CutPrefix(string(k), "s/"); ok && t.b.Bucket([]byte(name)) == nil {
-			r.add(Finding{Table: name, What: "its bucket is missing"})
+			r.Add(store.Finding{Table: name, What: "its bucket is missing"})
 		}
 	})
 }
 
-func (r *Report) table(t *tx, name string, s schema) error {
+func (r inspection) table(t *tx, name string, s schema) error {
 	rows, err := bucket(t.b, name)
 	if err != nil {
-		r.fail(name, err)
+		r.Fail(name, err)
 		return nil
 	}
 	indexes := make([]*bbolt.Bucket, len(s.Indexes))
 	for i, x := range s.Indexes {
 		if indexes[i], err = bucket(t.b, indexBucket(name, x.Name)); err != nil {
-			r.fail(name, err)
+			r.Fail(name, err)
 		}
 	}
 	want := make([]int64, len(s.Indexes)) // entries that the rows ask for
@@ -184,7 +133,7 @@ func (r *Report) table(t *tx, name string, s schema) error {
 		}
 		if err != nil {
 			broken = true
-			r.add(Finding{Table: name, Key: string(k), What: err.Error()})
+			r.Add(store.Finding{Table: name, Key: string(k), What: err.Error()})
 			return
 		}
 		got.add(v)
@@ -198,7 +147,7 @@ func (r *Report) table(t *tx, name string, s schema) error {
 	if err != nil {
 		return err
 	}
-	r.Tables = append(r.Tables, TableReport{Name: name, Rows: got.count})
+	r.Tables = append(r.Tables, store.TableReport{Name: name, Rows: got.count})
 	r.compare(t, name, got, broken)
 	for i, x := range s.Indexes {
 		if indexes[i] == nil {
@@ -212,58 +161,58 @@ func (r *Report) table(t *tx, name string, s schema) error {
 }
 
 // entryOf checks that the index has the entry of a row.
-func (r *Report) entryOf(name string, x store.IndexDef, b *bbolt.Bucket, value, key []byte) {
+func (r inspection) entryOf(name string, x store.IndexDef, b *bbolt.Bucket, value, key []byte) {
 	k, v := entry(x, value, key)
 	got, err := get(b, name, k)
 	if err != nil {
-		r.fail(name, err)
+		r.Fail(name, err)
 	} else if got == nil || !bytes.Equal(got, v) {
-		r.add(Finding{Table: name, Key: string(key), What: "index " + x.Name + " has no entry for it"})
+		r.Add(store.Finding{Table: name, Key: string(key), What: "index " + x.Name + " has no entry for it"})
 	}
 }
 
 // compare looks at the kept count and digest.
-func (r *Report) compare(t *tx, name string, got stats, broken bool) {
+func (r inspection) compare(t *tx, name string, got stats, broken bool) {
 	tt := &txTable{table: &table{def: store.TableDef{Name: name}}}
 	if err := t.loadStats(tt); err != nil {
-		r.fail(name, err)
+		r.Fail(name, err)
 		return
 	}
 	switch {
 	case tt.stats.count != got.count:
-		r.add(Finding{Table: name, What: fmt.Sprintf("it has %d whole rows and should have %d", got.count, tt.stats.count)})
+		r.Add(store.Finding{Table: name, What: fmt.Sprintf("it has %d whole rows and should have %d", got.count, tt.stats.count)})
 	case tt.stats.digest != got.digest && !broken:
-		r.add(Finding{Table: name, What: "its rows are not those that were written last: the digest differs"})
+		r.Add(store.Finding{Table: name, What: "its rows are not those that were written last: the digest differs"})
 	}
 }
 
 // index checks that every entry has its row.
-func (r *Report) index(t *tx, name string, x store.IndexDef, i int, rows, b *bbolt.Bucket, want int64) error {
+func (r inspection) index(t *tx, name string, x store.IndexDef, i int, rows, b *bbolt.Bucket, want int64) error {
 	var n int64
 	seed := crcTable(name)
 	err := each(t, b, name, func(k, v []byte) {
 		n++
 		value, key, err := splitEntry(x, k, v)
 		if err != nil {
-			r.add(Finding{Table: name, What: err.Error()})
+			r.Add(store.Finding{Table: name, What: err.Error()})
 			return
 		}
 		raw, err := get(rows, name, key)
 		if err != nil {
-			r.fail(name, err)
+			r.Fail(name, err)
 			return
 		}
 		if raw == nil {
-			r.add(Finding{Table: name, Key: string(key), What: "index " + x.Name + " has an entry for it, but the row is missing"})
+			r.Add(store.Finding{Table: name, Key: string(key), What: "index " + x.Name + " has an entry for it, but the row is missing"})
 			return
 		}
 		values, _, err := openRow(seed, key, raw, nil)
 		if err == nil && i < len(values) && !bytes.Equal(values[i], value) {
-			r.add(Finding{Table: name, Key: string(key), What: "index " + x.Name + " has an entry for it with another value"})
+			r.Add(store.Finding{Table: name, Key: string(key), What: "index " + x.Name + " has an entry for it with another value"})
 		}
 	})
 	if err == nil && n != want {
-		r.add(Finding{Table: name, What: fmt.Sprintf("index %s has %d entries and should have %d", x.Name, n, want)})
+		r.Add(store.Finding{Table: name, What: fmt.Sprintf("index %s has %d entries and should have %d", x.Name, n, want)})
 	}
 	return err
 }

@@ -94,7 +94,7 @@ func TestCheckReportsWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := mustBeClean(t, path)
-	if r.Cluster != cluster || r.Term != 1 || !slices.Equal(r.Tables, []TableReport{{"items", 2}, {"others", 0}}) {
+	if r.Cluster != cluster || r.Term != 1 || !slices.Equal(r.Tables, []store.TableReport{{Name: "items", Rows: 2}, {Name: "others", Rows: 0}}) {
 		t.Errorf("report %+v", r)
 	}
 }

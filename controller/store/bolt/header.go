@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/store"
 	"golang.org/x/sys/unix"
 )
 
@@ -37,7 +38,7 @@ type headerPage struct {
 
 // inspect locks the file for a moment, so that nobody writes meanwhile, and reads its header and structure. A file that
 // cannot be opened as a store at all is an error; findings are damage below the header.
-func inspect(path string, lock int) (h header, findings []Finding, err error) {
+func inspect(path string, lock int) (h header, findings []store.Finding, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return h, nil, fault.Wrap(err, fault.Unavailable, "the store cannot be read: "+err.Error(), "look at the path, owner and mode of the file")

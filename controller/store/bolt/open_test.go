@@ -262,7 +262,7 @@ func TestIndexesAreRebuilt(t *testing.T) {
 	mustBeClean(t, path)
 }
 
-func mustBeClean(t *testing.T, path string) *Report {
+func mustBeClean(t *testing.T, path string) *store.Report {
 	t.Helper()
 	r, err := Check(t.Context(), path)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"github.com/payperplay/payperplay/controller/store"
 )
 
 // The walk below reads bbolt's pages with plain bounded reads, before anything maps the file: bbolt itself panics on a
@@ -16,13 +18,12 @@ import (
 // root is 0 a leaf page inline. All in native byte order.
 
 const (
-	flagBranch  = 1
-	flagLeaf    = 2
-	bucketElem  = 1
-	bucketSize  = 16
-	elemSize    = 16
-	maxDepth    = 64
-	maxFindings = 200 // a file with more damage than this is not described any better by more lines
+	flagBranch = 1
+	flagLeaf   = 2
+	bucketElem = 1
+	bucketSize = 16
+	elemSize   = 16
+	maxDepth   = 64
 )
 
 // pageWalk visits every page that is in use.
@@ -31,17 +32,17 @@ type pageWalk struct {
 	pageSize int
 	high     uint64
 	seen     []uint64 // bitmap
-	findings []Finding
+	findings []store.Finding
 }
 
 func (w *pageWalk) add(where, format string, args ...any) {
-	if len(w.findings) < maxFindings {
-		w.findings = append(w.findings, Finding{Table: where, What: fmt.Sprintf(format, args...)})
+	if len(w.findings) < store.MaxFindings {
+		w.findings = append(w.findings, store.Finding{Table: where, What: fmt.Sprintf(format, args...)})
 	}
 }
 
 // walkPages checks the structure below the root page and returns what is wrong.
-func walkPages(f io.ReaderAt, h header) []Finding {
+func walkPages(f io.ReaderAt, h header) []store.Finding {
 	w := &pageWalk{f: f, pageSize: int(h.pageSize), high: h.high, seen: make([]uint64, h.high/64+1)}
 	w.page(h.root, "", nil, nil, 0)
 	return w.findings
