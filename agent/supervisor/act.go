@@ -68,7 +68,7 @@ func (r *runner) adopt(ctx context.Context, v view) error {
 func (r *runner) probe(ctx context.Context, wait time.Duration, v view) (time.Duration, error) {
 	ctx, cancel := r.interruptible(ctx)
 	defer cancel()
-	s, err := ping(ctx, *v.C)
+	s, err := r.s.o.Ping(ctx, *v.C)
 	if err != nil {
 		return wait, nil
 	}

@@ -77,7 +77,7 @@ func (r *runner) question(ctx context.Context) {
 	if c.ID == "" || st != protocol.StateRunning {
 		return
 	}
-	status, err := ping(ctx, c)
+	status, err := r.s.o.Ping(ctx, c)
 	if err != nil {
 		status = minecraft.Status{Online: -1, Max: -1}
 	}
@@ -142,7 +142,7 @@ func (r *runner) play(s minecraft.Status) {
 
 // occupied tells whether players may be on: an unknown count counts as occupied.
 func (r *runner) occupied(ctx context.Context, v view) bool {
-	s, err := ping(ctx, *v.C)
+	s, err := r.s.o.Ping(ctx, *v.C)
 	return err != nil || s.Online != 0
 }
 

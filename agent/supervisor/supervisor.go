@@ -20,7 +20,6 @@ import (
 
 	"github.com/payperplay/payperplay/agent/docker"
 	"github.com/payperplay/payperplay/agent/state"
-	"github.com/payperplay/payperplay/agent/volume"
 	"github.com/payperplay/payperplay/protocol"
 )
 
@@ -52,9 +51,9 @@ type Commands interface {
 
 // Options are what the supervisor works with.
 type Options struct {
-	Journal  *state.Journal
-	Engine   *docker.Client
-	Volumes  *volume.Store
+	Journal  Journal
+	Engine   Engine
+	Volumes  Volumes
 	Console  Console
 	Commands Commands
 	Cluster  string
@@ -64,6 +63,7 @@ type Options struct {
 	PortFrom int                   // ports this agent may publish; 0 = any
 	PortTo   int                   //
 	Avoid    func() []netip.Prefix // networks of the host that no bridge may overlap; nil = none
+	Ping     Ping                  // how a game is asked for its status; nil = over the network
 	Logger   *slog.Logger
 	Metrics  prometheus.Registerer
 }
@@ -83,6 +83,9 @@ func (o *Options) validate() error {
 	}
 	if o.Avoid == nil {
 		o.Avoid = func() []netip.Prefix { return nil }
+	}
+	if o.Ping == nil {
+		o.Ping = ping
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
