@@ -7,6 +7,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/plant"
 )
 
 // load makes the buckets and reads the counters.
@@ -57,7 +58,7 @@ func (j *Journal) SeeTerm(ctx context.Context, term int64) error {
 		if _, err := get(tx, bucketMeta, []byte("term"), &known); err != nil {
 			return err
 		}
-		if term < known {
+		if term < known && !plant.On(plant.StaleTermWrite) {
 			return protocol.Faultf(protocol.Stale, "an old copy of the controller is running, or an old backup was restored: stop it",
 				"the controller's term %d is older than %d, which this node has seen", term, known)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/payperplay/payperplay/agent/state"
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/plant"
 )
 
 const (
@@ -41,7 +42,7 @@ func (r *runner) ended(ctx context.Context, v view) error {
 		o.Restarts = len(row.Ends)
 		delay, again := retry(row.Spec.Restart, len(row.Ends), rand.Float64())
 		switch {
-		case row.Grant.Boot != v.Boot:
+		case row.Grant.Boot != v.Boot && !plant.On(plant.StartWithoutGrant):
 			o.State = protocol.StateAbsent
 			o.Problem = protocol.Faultf(protocol.Unavailable, "the controller starts it again by itself", "the node was restarted; the server waits for a new grant")
 			after = "waiting for a new grant"

@@ -6,6 +6,7 @@ import (
 	"github.com/payperplay/payperplay/agent/docker"
 	"github.com/payperplay/payperplay/agent/state"
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/plant"
 )
 
 // view is everything a decision depends on.
@@ -98,7 +99,7 @@ func down(v view, now time.Time) action {
 	switch {
 	case unaccounted(v):
 		return action{do: doEnded}
-	case row.Grant.Boot != v.Boot:
+	case row.Grant.Boot != v.Boot && !plant.On(plant.StartWithoutGrant):
 		if row.Observed.State == protocol.StateAbsent {
 			return action{do: doNothing, wait: safetyLook}
 		}

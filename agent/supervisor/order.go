@@ -12,6 +12,7 @@ import (
 	"github.com/payperplay/payperplay/agent/docker"
 	"github.com/payperplay/payperplay/agent/state"
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/plant"
 )
 
 // loaded waits until the rows of the journal are known, so that no order meets a half-read state.
@@ -59,6 +60,9 @@ func (s *Supervisor) acceptable(ctx context.Context, req protocol.StartRequest) 
 	case s.o.PortFrom > 0 && (req.Spec.HostPort < s.o.PortFrom || req.Spec.HostPort > s.o.PortTo):
 		return protocol.Faultf(protocol.Invalid, "choose another port or widen the agent's --ports", "port %d is outside %d-%d", req.Spec.HostPort, s.o.PortFrom, s.o.PortTo)
 	}
+	if plant.On(plant.StaleTermWrite) {
+		return nil
+	}
 	return s.o.Journal.SeeTerm(ctx, g.Term)
 }
 
@@ -70,7 +74,7 @@ func start(row *state.Server, req protocol.StartRequest, now time.Time) error {
 		return protocol.Faultf(protocol.Stale, "", "server %s is at epoch %d here, the grant is of %d", row.ID(), row.Grant.Epoch, req.Grant.Epoch)
 	case row.Want == state.WantGone:
 		return protocol.Faultf(protocol.Conflict, "try again in a moment", "server %s is being removed from the node", row.ID())
-	case (row.Want == state.WantStop || row.Want == state.WantKill) && running && (row.Stop == nil || !row.Stop.Restart):
+	case (row.Want == state.WantStop || row.Want == state.WantKill) && running && (row.Stop == nil || !row.Stop.Restart) && !plant.On(plant.StopLosesToStart):
 		return protocol.Faultf(protocol.Conflict, "wait until it has stopped", "server %s is stopping", row.ID())
 	}
 	newEpoch := req.Grant.Epoch > row.Grant.Epoch
