@@ -51,7 +51,7 @@ func (a *Agent) keep(ctx context.Context) {
 		failures++
 		a.m.ended(err)
 		f := fateOf(err)
-		if f == renewed {
+		if f == renewed && a.opts.Wire == nil {
 			err = a.recover(ctx, addr)
 			f = fateOf(err)
 			if err == nil {
@@ -122,6 +122,9 @@ func (s *saying) say(ctx context.Context, a *Agent, f fate, addr string, err err
 func (a *Agent) once(ctx context.Context, addr string) error {
 	if addr == "" {
 		return protocol.Faultf(protocol.Invalid, "start the agent with --controller HOST:PORT", "no controller's address is known")
+	}
+	if a.opts.Wire != nil {
+		return a.overWire(ctx, addr)
 	}
 	ident := a.identity()
 	conn, err := dial(ctx, addr, tlsConfig(protocol.ALPNControl, ident.Pins, ident.Cluster, ident.tlsCert()))

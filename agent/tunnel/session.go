@@ -24,7 +24,7 @@ type link struct {
 	a    *Agent
 	addr string
 	ctx  context.Context // ends with the session
-	s    *rpc.Session
+	s    Session
 	home protocol.Home
 
 	generation int64 // of this session; taken at its first Hello
@@ -37,8 +37,12 @@ type linkKey struct{}
 
 // serve opens a session on conn and works until it ends.
 func (a *Agent) serve(ctx context.Context, addr string, conn *tls.Conn) error {
-	ctx, end := context.WithCancel(ctx)
-	defer end()
+	return a.session(ctx, addr, func(l *link) error { return l.overTLS(conn) })
+}
+
+// overTLS makes the session of a connection and serves the controller's calls on it.
+func (l *link) overTLS(conn *tls.Conn) error {
+	a, ctx := l.a, l.ctx
 	term := func() int64 { t, _ := a.opts.State.Term(); return t } // an unreadable journal counts as no term: the Hello fails on it
 	s, err := rpc.NewSession(conn, rpc.Options{
 		Client: true, Logger: a.log, Term: term, SawTerm: func(t int64) error { return a.opts.State.SeeTerm(ctx, t) },
@@ -47,16 +51,27 @@ func (a *Agent) serve(ctx context.Context, addr string, conn *tls.Conn) error {
 	if err != nil {
 		return err
 	}
-	l := &link{a: a, addr: addr, s: s, home: rpc.NewHome(s)}
-	l.ctx = context.WithValue(ctx, linkKey{}, l)
+	l.s, l.home = s, rpc.NewHome(s)
 	a.work.Add(1)
 	go func() {
 		defer a.work.Done()
-		_ = s.Serve(l.ctx, a.mux)
+		_ = s.Serve(ctx, a.mux)
 	}()
-	err = l.live()
+	return nil
+}
+
+// session lives a session from the moment it is open to its end, and gives the reason of the end.
+func (a *Agent) session(ctx context.Context, addr string, open func(*link) error) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	l := &link{a: a, addr: addr}
+	l.ctx = context.WithValue(ctx, linkKey{}, l)
+	if err := open(l); err != nil {
+		return err
+	}
+	err := l.live()
 	a.setStatus(func(st *Status) { st.Connected, st.Controller = false, "" })
-	_ = s.Close(err)
+	_ = l.s.Close(err)
 	if over := l.dismissal(); over != nil {
 		return over
 	}

@@ -68,6 +68,9 @@ type Options struct {
 	// Joined is called once after this machine was enrolled, with the node's name. nil: nothing.
 	Joined func(name string)
 
+	// Wire replaces dialling, TLS and rpc: a simulation cuts here. The identity comes from it too. nil: the real ones.
+	Wire *Wire
+
 	Heartbeat time.Duration // 0 = rpc.DefaultHeartbeat
 	DeadAfter time.Duration // 0 = rpc.DefaultDeadAfter
 	BackoffTo time.Duration // longest wait between two dials; 0 = 10 s
@@ -79,7 +82,7 @@ type Options struct {
 var pinForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 func (o *Options) validate() error {
-	if o.Data == "" || o.Facts == nil || o.Runtime == nil || o.Console == nil || o.Health == nil || o.Reports == nil || o.State == nil {
+	if o.Data == "" && o.Wire == nil || o.Facts == nil || o.Runtime == nil || o.Console == nil || o.Health == nil || o.Reports == nil || o.State == nil {
 		return errors.New("tunnel: Options need Data, Facts, Runtime, Console, Health, Reports and State")
 	}
 	o.Pins = slices.Clone(o.Pins)
@@ -150,7 +153,10 @@ func New(opts Options) (*Agent, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	ident, err := loadIdentity(opts.Data)
+	ident, err := opts.Wire.identity(), error(nil)
+	if ident == nil {
+		ident, err = loadIdentity(opts.Data)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +165,7 @@ func New(opts Options) (*Agent, error) {
 		return nil, err
 	}
 	if ident != nil {
-		if ident.adopt(opts.Controllers, opts.Pins) {
+		if opts.Wire == nil && ident.adopt(opts.Controllers, opts.Pins) {
 			if err := ident.save(opts.Data); err != nil {
 				return nil, err
 			}
