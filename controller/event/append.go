@@ -9,6 +9,7 @@ import (
 
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol/plant"
 )
 
 // Append logs e in the caller's transaction: it gets the next Seq, and followers are woken when the transaction has
@@ -25,6 +26,11 @@ func (l *Log) Append(tx store.Tx, e Event) (Event, error) {
 	if e.Seq, err = tx.Next("events"); err != nil {
 		return e, err
 	}
+	if plant.On(plant.SequenceGap) {
+		if e.Seq, err = tx.Next("events"); err != nil {
+			return e, err
+		}
+	}
 	var r row
 	if r.Logged, err = l.clock(tx); err != nil {
 		return e, err
@@ -35,6 +41,10 @@ func (l *Log) Append(tx store.Tx, e Event) (Event, error) {
 	r.Event = e
 	if err := events.Put(tx, r); err != nil {
 		return e, err
+	}
+	if plant.On(plant.EventBeforeCommit) {
+		l.bell.strike()
+		return e, nil
 	}
 	tx.AfterCommit(func() {
 		l.m.append(e.Type)

@@ -9,6 +9,7 @@ import (
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/placement"
 	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol/plant"
 )
 
 // races is how often a choice that was overtaken is made anew before the loop is left to do it.
@@ -85,7 +86,7 @@ func (l *Lifecycle) place(ctx context.Context, s fleet.Server, since time.Time) 
 			return err
 		}
 		out = cur
-		if Decide(cur, nil, nil, now) != Place {
+		if Decide(cur, nil, nil, now) != Place && !plant.On(plant.MissingRecheck) {
 			return nil
 		}
 		if node == "" {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/plant"
 )
 
 // Do is what can be done for a server.
@@ -145,6 +146,8 @@ func decideRun(s fleet.Server, n *fleet.Node, b *fleet.Booking, now time.Time) D
 	turning := s.Op != nil && s.Op.Kind == fleet.OpRestart && !s.Op.Halfway
 	switch {
 	case s.Node == "":
+		return Place
+	case plant.On(plant.BlindController) && (n == nil || !n.Reachable(now)):
 		return Place
 	case n == nil || n.Revoked:
 		return Nothing

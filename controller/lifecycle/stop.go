@@ -6,6 +6,7 @@ import (
 
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol/plant"
 )
 
 // Stop ends a server as its template says: players told, world saved. It wins over a start that is under way.
@@ -41,7 +42,7 @@ func (l *Lifecycle) halt(ctx context.Context, actor, name, reason string, kind f
 			want(&s, fleet.Stopped, hold, actor, reason, now)
 			s.Kill = kind == fleet.OpKill
 		}
-		if s.AtRest() {
+		if s.AtRest() || plant.On(plant.ReleaseOnUnknown) {
 			if _, err := fleet.Release(tx, s.ID); err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol/plant"
 )
 
 // Orders under way at one node at a time. Starts have their own share, so that they never keep a stop waiting.
@@ -23,6 +24,9 @@ func (l *Lifecycle) sweep(ctx context.Context) error {
 	now := time.Now()
 	err := l.db.View(ctx, func(tx store.Tx) (err error) {
 		snap, err = fleet.ReadUnsettled(tx, now)
+		if plant.On(plant.BlindController) {
+			snap, err = fleet.Read(tx, now)
+		}
 		return err
 	})
 	if err != nil {

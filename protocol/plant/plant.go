@@ -27,7 +27,7 @@ const (
 
 	StopLosesToStart  Name = "stop-loses-to-start"
 	ReleaseOnUnknown  Name = "release-on-unknown"
-	EpochLowered      Name = "epoch-lowered"
+	EpochNotRaised    Name = "epoch-not-raised"
 	SequenceGap       Name = "sequence-gap"
 	Overbooked        Name = "overbooked"
 	ReportAckedUnkept Name = "report-acked-unkept"
@@ -52,7 +52,7 @@ func Names() []Plant {
 		{ReportCountedTwice, "a report that comes again is taken again (controller/tunnel)"},
 		{StopLosesToStart, "a start that meets a stop under way cancels it (agent/supervisor)"},
 		{ReleaseOnUnknown, "a stop frees memory when it is asked for, not when the node says that nothing runs (controller/lifecycle)"},
-		{EpochLowered, "a second placement gives a server a lower epoch than the one before (controller/fleet)"},
+		{EpochNotRaised, "a second placement gives a server the epoch it had at its first (controller/fleet)"},
 		{SequenceGap, "a number of the event log is left out (controller/event)"},
 		{Overbooked, "a node's room is not looked at again when it is booked (controller/fleet)"},
 		{ReportAckedUnkept, "reports are acknowledged although their transaction failed (controller/tunnel)"},

@@ -12,6 +12,7 @@ import (
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol/failpoint"
+	"github.com/payperplay/payperplay/protocol/plant"
 	bbolt "go.etcd.io/bbolt"
 	bberrors "go.etcd.io/bbolt/errors"
 )
@@ -212,7 +213,7 @@ func closedOr(err error) error {
 
 func (t *tx) checkTerm() error {
 	term, err := t.metaInt("term")
-	if err == nil && term != t.db.term {
+	if err == nil && term != t.db.term && !plant.On(plant.StaleTermWrite) {
 		err = store.ErrStaleTerm
 	}
 	return err
