@@ -40,7 +40,7 @@ func (t *Tunnel) Host(node string) (protocol.Host, error) {
 // facets are all that an agent offers. What travels ppp-bulk is here and not in rpc.Remote, because only the one who
 // borrows the bulk session can give it back.
 type facets struct {
-	*rpc.Remote
+	remote
 	p *peer
 }
 
@@ -63,7 +63,7 @@ func (f facets) Export(ctx context.Context, req protocol.ExportRequest, w io.Wri
 // Sample is protocol.Host's. It costs the agent next to nothing, so its time is the round trip's: this side sends no pings of its own.
 func (f facets) Sample(ctx context.Context, req protocol.SampleRequest) (protocol.Sample, error) {
 	start := time.Now()
-	out, err := f.Remote.Sample(ctx, req)
+	out, err := f.remote.Sample(ctx, req)
 	if err == nil {
 		took := time.Since(start)
 		f.p.rtt.Store(int64(took))

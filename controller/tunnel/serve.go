@@ -194,19 +194,24 @@ func (t *Tunnel) who(ctx context.Context, tc *tls.Conn) (id string, barred error
 func (t *Tunnel) startControl(life context.Context, tc *tls.Conn, from netip.Addr) {
 	p := &peer{t: t, remote: from}
 	p.node, p.refused = t.who(life, tc)
-	var err error
-	p.session, err = rpc.NewSession(tc, rpc.Options{
+	s, err := rpc.NewSession(tc, rpc.Options{
 		Logger: t.log, Term: t.db.Term, DeadAfter: t.opts.DeadAfter, Watch: t.watch, Metrics: t.rpcm,
 	})
 	if err != nil {
 		t.log.WarnContext(life, "session failed", "error", err, "node", p.node)
 		return
 	}
+	p.session, p.agent = s, rpc.NewRemote(s, nil)
+	t.keep(life, p, func(ctx context.Context) error { return s.Serve(ctx, t.mux) })
+}
+
+// keep serves a peer to its end, in the background.
+func (t *Tunnel) keep(life context.Context, p *peer, serve func(context.Context) error) {
 	p.deadline = time.AfterFunc(helloTime, func() { _ = p.session.Close(errNoHello) })
 	t.work.Add(1)
 	go func() {
 		defer t.work.Done()
-		err := p.session.Serve(withPeer(life, p), t.mux)
+		err := serve(withPeer(life, p))
 		p.deadline.Stop()
 		t.ended(life, p, err)
 	}()

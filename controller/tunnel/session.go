@@ -11,7 +11,6 @@ import (
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol"
-	"github.com/payperplay/payperplay/protocol/rpc"
 )
 
 // peer is one control connection. Only what a session needs for all its life is in it: there may be 10,000.
@@ -19,7 +18,8 @@ type peer struct {
 	t        *Tunnel
 	node     string
 	remote   netip.Addr
-	session  *rpc.Session
+	session  session
+	agent    remote
 	refused  error        // known since the handshake: Hello answers with it
 	deadline *time.Timer  // of the Hello
 	rtt      atomic.Int64 // ns, of the last sample
@@ -31,7 +31,7 @@ type peer struct {
 }
 
 // facets are the node's side of the session.
-func (p *peer) facets() facets { return facets{rpc.NewRemote(p.session, nil), p} }
+func (p *peer) facets() facets { return facets{p.agent, p} }
 
 // dismiss tells the agent why and closes. It takes at most about 2 s.
 func (p *peer) dismiss(ctx context.Context, why protocol.GoodbyeRequest) {
