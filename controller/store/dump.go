@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
+
+	"github.com/payperplay/payperplay/controller/fault"
 )
 
 // Header says what a store holds; it comes before the rows.
@@ -60,6 +63,13 @@ type Origin interface {
 type Moved struct {
 	To string    `json:"to"`
 	At time.Time `json:"at"`
+}
+
+// MovedError is what Open says of the store at address, which was left.
+func MovedError(address string, m Moved) error {
+	return fault.Wrap(ErrMoved, fault.Precondition,
+		fmt.Sprintf("the store %s was left on %s: its state lives at %s now", address, m.At.UTC().Format("2006-01-02 15:04 UTC"), m.To),
+		"start with --store "+m.To+"; if the move did not end, run `controller store migrate` once more; only when nothing ever ran there, take the mark away with `controller store unmark`")
 }
 
 // Stage is a place that was empty and is being filled. No controller can open it before Publish has returned; after

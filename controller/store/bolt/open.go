@@ -55,27 +55,34 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 		opts.Logger.Warn("store header was damaged, opened with the other one: the last change may be missing",
 			"path", path, "damage", h.damaged)
 	}
-	m, err := newMetrics(opts.Metrics, path)
-	if err != nil {
-		return nil, err
-	}
-	b, err := openFile(path, &bbolt.Options{
-		Timeout: time.Nanosecond, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, MaxSize: int(opts.MaxBytes),
-	})
-	if err != nil {
-		return nil, err
-	}
 	db := &DB{
-		b: b, path: path, tables: map[string]*table{}, doubleRun: opts.DoubleRun,
-		log: opts.Logger, m: m, writer: make(chan struct{}, 1),
+		path: path, tables: map[string]*table{}, doubleRun: opts.DoubleRun, maxBytes: opts.MaxBytes, compactLive: compactLive,
+		log: opts.Logger, writer: make(chan struct{}, 1),
 	}
 	for _, def := range opts.Tables {
 		db.tables[def.Name] = &table{def: def, seed: crcTable(def.Name)}
 	}
+	if db.b, err = openFile(path, db.options()); err != nil {
+		return nil, err
+	}
+	dropLeftover(path)
+	dropOld(path)
 	if err := db.lead(ctx); err != nil {
-		return nil, errors.Join(err, b.Close())
+		return nil, errors.Join(err, db.b.Close())
+	}
+	if opts.CompactAbove == 0 {
+		opts.CompactAbove = compactAbove
+	}
+	db.compactAtOpen(ctx, opts.CompactAbove)
+	if db.m, err = newMetrics(opts.Metrics, db); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// options of the handle on the file, and on the copy that takes its place.
+func (db *DB) options() *bbolt.Options {
+	return &bbolt.Options{Timeout: time.Nanosecond, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, MaxSize: int(db.maxBytes)}
 }
 
 // ensure makes an empty store when path does not exist: under another name first, so that path is never half a store.
@@ -118,11 +125,7 @@ func publish(tmp, path string, flags uint) error {
 	if err := unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, path, flags); err != nil {
 		return &os.LinkError{Op: "rename", Old: tmp, New: path, Err: err}
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+	if err := syncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return failpoint.Hit("store.rename.after")
@@ -151,21 +154,40 @@ func initFile(path string) error {
 
 // openFile opens the bbolt file; a page that cannot be read is an error.
 func openFile(path string, opts *bbolt.Options) (b *bbolt.DB, err error) {
+	var opened *os.File
 	defer catchFaults()()
 	defer func() {
 		if p := recover(); p != nil {
 			b, err = nil, damagedFile(path, fmt.Sprintf("a page cannot be read: %v", p))
 		}
 	}()
+	opts.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+		f, err = os.OpenFile(name, flag, mode)
+		opened = f
+		return f, err
+	}
 	b, err = bbolt.Open(path, 0o600, opts)
 	if errors.Is(err, bberrors.ErrTimeout) {
 		return nil, inUse(path)
+	}
+	if err == nil && !isAt(opened, path) {
+		return nil, errors.Join(inUse(path), b.Close()) // it was compacted or restored between the look and the lock
 	}
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "the store "+path+" cannot be opened: "+err.Error(),
 			"look at the file's owner and mode; a damaged one is replaced with `controller store restore`")
 	}
 	return b, nil
+}
+
+// isAt tells whether the open file still is the one that path names.
+func isAt(f *os.File, path string) bool {
+	have, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(have, named)
 }
 
 func damagedFile(path, why string) error {
@@ -236,6 +258,9 @@ func (db *DB) lead(ctx context.Context) error {
 	defer t.end()
 	id, err := readIdentity(t, db.path)
 	if err != nil {
+		return err
+	}
+	if err := refuseMoved(t, db.path); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(db.tables)) {
