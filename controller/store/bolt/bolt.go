@@ -13,6 +13,7 @@ package bolt
 
 import (
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/payperplay/payperplay/controller/store"
@@ -28,13 +29,18 @@ type Options struct {
 	DoubleRun bool
 	// MaxBytes bounds the file; a write beyond it fails as one on a full disk does. 0: no bound.
 	MaxBytes int64
-	Logger   *slog.Logger          // nil: silent
-	Metrics  prometheus.Registerer // nil: none
+	// CompactAbove: a file of more bytes of which more than half are free is compacted by Open; 0: 64 MiB, negative: never.
+	CompactAbove int64
+	Logger       *slog.Logger          // nil: silent
+	Metrics      prometheus.Registerer // nil: none
 }
 
 // DB is an open store file. It implements store.DB.
 type DB struct {
-	b         *bbolt.DB
+	swapping sync.RWMutex   // held by who begins to read, and by a compaction while it puts the new file in
+	b        *bbolt.DB      // changed with writer and swapping held
+	retired  sync.WaitGroup // files from before a compaction that still have readers
+
 	path      string
 	cluster   string
 	term      int64
@@ -42,6 +48,9 @@ type DB struct {
 	doubleRun bool
 	log       *slog.Logger
 	m         *metrics
+
+	maxBytes    int64
+	compactLive int64 // compactLive, smaller in tests
 
 	writer chan struct{} // held by the one Update under way
 	broken atomic.Pointer[error]
@@ -70,5 +79,7 @@ func (db *DB) Close() error {
 	if db.stuck.Load() {
 		return nil
 	}
-	return db.b.Close()
+	err := db.b.Close()
+	db.retired.Wait()
+	return err
 }

@@ -1,8 +1,8 @@
 package bolt
 
 import (
+	"context"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,7 +13,7 @@ type metrics struct {
 	failed       prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, path string) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, db *DB) (*metrics, error) {
 	if reg == nil {
 		return nil, nil
 	}
@@ -31,14 +31,32 @@ func newMetrics(reg prometheus.Registerer, path string) (*metrics, error) {
 	}
 	size := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "payperplay_store_size_bytes", Help: "Size of the store's file.",
-	}, func() float64 {
-		info, err := os.Stat(path)
-		if err != nil {
-			return 0
-		}
-		return float64(info.Size())
-	})
-	return m, errors.Join(reg.Register(m.wait), reg.Register(m.update), reg.Register(m.failed), reg.Register(size))
+	}, func() float64 { return float64(db.Size().File) })
+	free := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "payperplay_store_free_bytes", Help: "Part of the store's file that is free for rows to come.",
+	}, func() float64 { return float64(db.Size().Free) })
+	return m, errors.Join(reg.Register(m.wait), reg.Register(m.update), reg.Register(m.failed), reg.Register(size), reg.Register(free),
+		reg.Register(rowCounts{db}))
+}
+
+// rowCounts gives the kept number of rows of each table at each scrape.
+type rowCounts struct{ db *DB }
+
+var descRows = prometheus.NewDesc("payperplay_store_rows", "Rows of a table.", []string{"table"}, nil)
+
+// Describe implements prometheus.Collector.
+func (c rowCounts) Describe(ch chan<- *prometheus.Desc) { ch <- descRows }
+
+// Collect implements prometheus.Collector.
+func (c rowCounts) Collect(ch chan<- prometheus.Metric) {
+	counts, err := c.db.Rows(context.Background()) //nolint:forbidigo // Prometheus gives collectors no context
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(descRows, err)
+		return
+	}
+	for name, n := range counts {
+		ch <- prometheus.MustNewConstMetric(descRows, prometheus.GaugeValue, float64(n), name)
+	}
 }
 
 func (m *metrics) observe(wait, update time.Duration, err error) {

@@ -114,6 +114,9 @@ func holdTarget(target string) (release func(), err error) {
 		busy := inUse(target)
 		return nil, errors.Join(busy, f.Close())
 	}
+	if !isAt(f, target) { // compacted between the look and the lock
+		return nil, errors.Join(inUse(target), f.Close())
+	}
 	return func() { _ = f.Close() }, nil
 }
 

@@ -43,7 +43,7 @@ func (db *DB) View(ctx context.Context, fn func(store.Tx) error) error {
 		return store.ErrNested
 	}
 	defer catchFaults()()
-	b, err := db.b.Begin(false)
+	b, err := db.begin()
 	if err != nil {
 		return closedOr(err)
 	}
