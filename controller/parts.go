@@ -10,8 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"time"
 
-	"github.com/google/renameio/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/payperplay/payperplay/controller/fault"
@@ -20,6 +20,7 @@ import (
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/template"
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/durable"
 )
 
 // URL is where people open the web UI.
@@ -52,10 +53,11 @@ func dialable(addr string) string {
 
 // operatorToken reads the operator's token, or makes it the first time. The file is whole or not there.
 func operatorToken(file string) (string, error) {
+	durable.Sweep(file, time.Minute)
 	b, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		token := "ppo_" + rand.Text() + rand.Text()
-		return token, renameio.WriteFile(file, []byte(token+"\n"), 0o600)
+		return token, durable.WriteFile(file, []byte(token+"\n"), 0o600, "controller.token")
 	}
 	if err != nil {
 		return "", fault.Wrap(err, fault.Invalid, "the operator's token cannot be read: "+err.Error(), "let this user read "+file)

@@ -9,10 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/payperplay/payperplay/protocol"
-	"github.com/payperplay/payperplay/protocol/failpoint"
+	"github.com/payperplay/payperplay/protocol/durable"
 )
 
 const (
@@ -45,14 +43,11 @@ func (b *book) saveShelf(s shelf) error {
 	if err != nil {
 		return err
 	}
-	if err := failpoint.Hit("console.shelf.before"); err != nil {
-		return err
-	}
-	if err := renameio.WriteFile(filepath.Join(b.dir, shelfFile), text, 0o600); err != nil {
+	if err := durable.WriteFile(filepath.Join(b.dir, shelfFile), text, 0o600, "console.shelf"); err != nil {
 		return fmt.Errorf("reserve line numbers: %w", err)
 	}
 	b.shelf = s
-	return failpoint.Hit("console.shelf.after")
+	return nil
 }
 
 // settleShelf gives back what was reserved and not used.
@@ -65,6 +60,7 @@ func (b *book) settleShelf() error {
 
 // checkShelf reads the reservation when a history is opened. It skips the reserved numbers if the machine went down, and says so in the console.
 func (b *book) checkShelf() error {
+	durable.Sweep(filepath.Join(b.dir, shelfFile), time.Minute)
 	text, err := os.ReadFile(filepath.Join(b.dir, shelfFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

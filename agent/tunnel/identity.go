@@ -16,9 +16,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/payperplay/payperplay/protocol"
-	"github.com/payperplay/payperplay/protocol/failpoint"
+	"github.com/payperplay/payperplay/protocol/durable"
 )
 
 // Files under DATA. The key is made before the first join and kept for the life of the node.
@@ -45,6 +46,8 @@ type identity struct {
 // loadIdentity reads the identity; nil if this machine is not enrolled.
 func loadIdentity(dir string) (*identity, error) {
 	file := filepath.Join(dir, identityFile)
+	durable.Sweep(filepath.Join(dir, keyFile), time.Minute)
+	durable.Sweep(file, time.Minute)
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -201,44 +204,11 @@ func request(key crypto.Signer, name string) ([]byte, error) {
 	return x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}, key)
 }
 
-// writeFile puts data at dir/name, readable by this user only, so that after a crash the old or the new content is there, whole.
-func writeFile(dir, name string, data []byte) (err error) {
-	if err := failpoint.Hit("agent.tunnel.file.before"); err != nil {
-		return err
-	}
+// writeFile puts data at dir/name, readable by this user only. What is there already is not written again.
+func writeFile(dir, name string, data []byte) error {
 	path := filepath.Join(dir, name)
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
 		return nil
 	}
-	f, err := os.CreateTemp(dir, "."+name+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err != nil { // CreateTemp made it 0600
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	if err = d.Sync(); err != nil {
-		return err
-	}
-	return failpoint.Hit("agent.tunnel.file.after")
+	return durable.WriteFile(path, data, 0o600, "agent.tunnel.file")
 }

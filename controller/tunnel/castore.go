@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/payperplay/payperplay/controller/fault"
-	"github.com/payperplay/payperplay/protocol/failpoint"
+	"github.com/payperplay/payperplay/protocol/durable"
 )
 
 // On disk: ca-N.key (sealed or plain, 0600), ca-N.crt, and "active", which names the one that signs. Each is written whole
@@ -25,6 +25,7 @@ func (a *Authority) load() error {
 	if err := os.MkdirAll(a.dir, 0o700); err != nil {
 		return err
 	}
+	durable.Sweep(filepath.Join(a.dir, "*"), time.Minute)
 	names, err := a.names()
 	if err != nil {
 		return err
@@ -179,43 +180,6 @@ func damaged(dir, file string, err error) error {
 		"restore the directory from a backup; without it every agent must be enrolled again (docs/operations.md)")
 }
 
-// writeFile puts data at dir/name so that after a crash either the old or the new content is there, whole.
-func writeFile(dir, name string, data []byte, mode os.FileMode) (err error) {
-	if err := failpoint.Hit("tunnel.file.before"); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, "."+name+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err = f.Chmod(mode); err != nil {
-		return err
-	}
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	if err = d.Sync(); err != nil {
-		return err
-	}
-	return failpoint.Hit("tunnel.file.after")
+func writeFile(dir, name string, data []byte, mode os.FileMode) error {
+	return durable.WriteFile(filepath.Join(dir, name), data, mode, "tunnel.file")
 }

@@ -69,7 +69,7 @@ var onlyIn = []only{
 	{Import: "expvar", Rooms: []string{}, Why: "importing it registers handlers on the default mux; metrics go to the Registerer passed in"},
 	{Import: "math/rand", Rooms: []string{}, Why: "use math/rand/v2, and crypto/rand for anything that must not be guessed"},
 	{Import: "log", Rooms: []string{}, FreeTests: true, Why: "slog is passed in (log/slog)"},
-	{Import: "testing", Rooms: []string{"agent/docker/dockertest", "controller/store/storetest", "controller/cloud/cloudtest", "scripts"}, FreeTests: true,
+	{Import: "testing", Rooms: []string{"agent/docker/dockertest", "controller/store/storetest", "controller/cloud/cloudtest", "protocol/failpoint/killtest", "scripts"}, FreeTests: true,
 		Why: "only conformance suites are tests that live outside _test.go files"},
 	{Import: "github.com/stretchr/testify", Rooms: []string{}, Why: "go-cmp and plain ifs say more"},
 }
@@ -123,7 +123,7 @@ type light struct {
 }
 
 var stdOnly = []light{
-	{Rooms: []string{"protocol", "protocol/failpoint", "protocol/minecraft", "web"}, Why: "it is linked into everything and needs the standard library only"},
+	{Rooms: []string{"protocol", "protocol/failpoint", "protocol/plant", "protocol/minecraft", "web"}, Why: "it is linked into everything and needs the standard library only"},
 }
 
 // levels of the controller's rooms: a room imports only rooms of lower levels. Sub-packages have their room's level.
