@@ -23,9 +23,14 @@ func (l *Log) Append(tx store.Tx, e Event) (Event, error) {
 	if e.Data, err = cleanData(e.Data); err != nil {
 		return e, err
 	}
+	base, err := l.offset(tx)
+	if err != nil {
+		return e, err
+	}
 	if e.Seq, err = tx.Next("events"); err != nil {
 		return e, err
 	}
+	e.Seq += base
 	if plant.On(plant.SequenceGap) {
 		if e.Seq, err = tx.Next("events"); err != nil {
 			return e, err
@@ -47,6 +52,7 @@ func (l *Log) Append(tx store.Tx, e Event) (Event, error) {
 		return e, nil
 	}
 	tx.AfterCommit(func() {
+		l.base.Store(base)
 		l.m.append(e.Type)
 		l.bell.strike()
 	})
@@ -63,6 +69,7 @@ func (l *Log) clock(tx store.Tx) (time.Time, error) {
 		}
 		if found {
 			latest = last.Logged.UnixMicro()
+			l.began.Store(last.Seq)
 		}
 	}
 	latest = max(latest, time.Now().UnixMicro())

@@ -16,6 +16,7 @@ type cursorRow struct {
 	Name    string    `json:"name"`
 	Seq     int64     `json:"seq"`
 	Hold    bool      `json:"hold,omitempty"`
+	From    int64     `json:"from,omitempty"` // of a hole: numbers above it and below Seq are of a lost time
 	Updated time.Time `json:"updated"`
 }
 

@@ -88,6 +88,8 @@ type Log struct {
 	m         *metrics
 	bell      bell
 	logged    atomic.Int64 // the latest row.Logged, in microseconds; 0 before the first Append
+	began     atomic.Int64 // the newest number before this process logged anything; set with logged
+	base      atomic.Int64 // added to the sequence; -1: read it from its row
 }
 
 // New makes the log over tables that DB was opened with.
@@ -112,6 +114,7 @@ func New(opts Options) (*Log, error) {
 		l.log = slog.New(slog.DiscardHandler)
 	}
 	l.bell.ring = make(chan struct{})
+	l.base.Store(-1)
 	var err error
 	l.m, err = newMetrics(opts.Metrics)
 	return l, err

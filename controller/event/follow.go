@@ -40,6 +40,10 @@ func (l *Log) Follow(ctx context.Context, after int64, f Filter) iter.Seq2[Event
 		}
 		l.m.follow(1)
 		defer l.m.follow(-1)
+		if err := l.db.View(ctx, func(tx store.Tx) error { return lost(tx, after) }); err != nil {
+			yield(Event{}, err)
+			return
+		}
 		for {
 			woken := l.bell.listen() // before the look, so that nothing slips in between
 			page, pos, err := l.since(ctx, after, f)

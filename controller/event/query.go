@@ -139,8 +139,8 @@ func rows(tx store.Tx, f Filter) iter.Seq2[row, error] {
 	return events.Range(tx, "", nil, nil, 0, true)
 }
 
-// firstLogged is the first event logged at or after since: no earlier one can have an At that late. The numbers have no
-// gaps, so it is a binary search.
+// firstLogged is the first event logged at or after since: no earlier one can have an At that late. It is a binary search by
+// number; in a hole that a restore left, the next row speaks for it.
 func firstLogged(tx store.Tx, since time.Time) (int64, error) {
 	lo, hi, err := bounds(tx)
 	if err != nil {
@@ -148,17 +148,25 @@ func firstLogged(tx store.Tx, since time.Time) (int64, error) {
 	}
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		r, err := events.Get(tx, store.SeqKey(mid))
+		r, err := rowFrom(tx, mid)
 		if err != nil {
 			return 0, err
 		}
 		if r.Logged.Before(since) {
-			lo = mid + 1
+			lo = r.Seq + 1
 		} else {
 			hi = mid
 		}
 	}
 	return lo, nil
+}
+
+// rowFrom is the first row with a number of at least seq.
+func rowFrom(tx store.Tx, seq int64) (row, error) {
+	for r, err := range events.Range(tx, "", store.SeqKey(seq), nil, 1, false) {
+		return r, err
+	}
+	return row{}, store.ErrNotFound
 }
 
 // bounds is the half-open range of numbers that are in the log.
