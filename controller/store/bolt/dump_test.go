@@ -194,7 +194,9 @@ func TestF14DumpOfADamagedStore(t *testing.T) {
 			old := encodeRow(crcTable("others"), []byte("ö"), nil, []byte(`{"id":"ö","text":"old"}`))
 			return btx.Bucket([]byte("others")).Put([]byte("ö"), old)
 		},
-		"a changed sequence": func(btx *bbolt.Tx) error { return btx.Bucket([]byte(metaName)).Put([]byte("q/numbers"), []byte("123456789")) },
+		"a changed sequence": func(btx *bbolt.Tx) error {
+			return btx.Bucket([]byte(metaName)).Put([]byte("q/numbers"), []byte("123456789"))
+		},
 	}
 	for name, damage := range tests {
 		t.Run(name, func(t *testing.T) {
