@@ -6,13 +6,11 @@ package open
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 )
 
@@ -98,12 +96,4 @@ func closing(c io.Closer, err *error) {
 	if cerr := c.Close(); *err == nil {
 		*err = cerr
 	}
-}
-
-// mend says what to do about an error that has no next step.
-func mend(err error, next, format string, args ...any) error {
-	if err == nil || fault.Next(err) != "" {
-		return err
-	}
-	return fault.Wrap(err, fault.KindOf(err), fmt.Sprintf(format, args...), next)
 }
