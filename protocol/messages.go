@@ -163,12 +163,24 @@ const (
 type RemoveReply struct{}
 
 // InventoryRequest asks for all servers.
-type InventoryRequest struct{}
+type InventoryRequest struct {
+	// Details names servers of which the agent is asked to tell also what it was ordered: a controller whose store was restored
+	// from a backup learns by it what it has forgotten. At most 64.
+	Details []string `json:"details,omitempty"`
+}
 
 // Inventory is the answer.
 type Inventory struct {
 	Servers []Observed `json:"servers"`
 	Hash    string     `json:"hash"`
+	Details []Detail   `json:"details,omitempty"` // of those asked for that the agent has in its journal
+}
+
+// Detail is what an agent was ordered about one server.
+type Detail struct {
+	Spec  Spec  `json:"spec"`
+	Grant Grant `json:"grant"`
+	Fresh bool  `json:"fresh"` // its volume was not made yet
 }
 
 // Line is one line of a server's console. Seq starts at 1, never repeats and never goes back for the life of the volume.

@@ -30,7 +30,7 @@ func Assign(tx store.Tx, id, node string, now time.Time) (Server, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Node, s.Epoch = node, s.Epoch+1
+	s.Node, s.Epoch = node, max(s.Epoch, s.Floor)+1
 	if plant.On(plant.EpochNotRaised) {
 		s.Epoch = 1
 	}

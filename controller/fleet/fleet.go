@@ -3,7 +3,7 @@
 // transaction it is given and starts nothing.
 //
 // Writers of a Server row: Desired, Op, Waiting, Kill and the spec belong to lifecycle; Observed belongs to Observe, Inventory and
-// Removed (from agents' reports); Node and Epoch belong to Assign; Hold belongs to whoever holds (billing, operator).
+// Removed (from agents' reports); Node, Epoch and Floor belong to Assign and, after a backup was restored, to Adopt and Overrule; Hold belongs to whoever holds (billing, operator).
 package fleet
 
 import (
@@ -53,7 +53,7 @@ var (
 
 // Tables are the tables of this room, for an engine's Open.
 func Tables() []store.TableDef {
-	return []store.TableDef{Servers.Def(), Nodes.Def(), Bookings.Def()}
+	return []store.TableDef{Servers.Def(), Nodes.Def(), Bookings.Def(), Tombstones.Def(), recoveries.Def(), Findings.Def()}
 }
 
 // Prefixes of ids.

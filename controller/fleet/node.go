@@ -47,6 +47,7 @@ type Node struct {
 	Health      Health    `json:"health,omitzero"`
 
 	InventoryHash string    `json:"inventory_hash,omitempty"` // of the inventory that was last taken
+	InventoryAt   time.Time `json:"inventory_at,omitzero"`    // when the node last said what it has, in full or by the same hash
 	JoinedAt      time.Time `json:"joined_at"`
 	JoinedBy      string    `json:"joined_by"` // actor that made the join token
 	UpdatedAt     time.Time `json:"updated_at,omitzero"`

@@ -21,7 +21,10 @@ type Events interface {
 // Fact takes one report of a node. A fact that the node has no right to tell or that is out of date (a server it does not have, an
 // older epoch) changes nothing and is no error: asking for it again would not help. An error means that the transaction must fail.
 func Fact(tx store.Tx, log Events, node string, r protocol.Report) error {
-	var err error
+	taken, err := Notice(tx, log, node, r)
+	if err != nil || taken {
+		return err
+	}
 	switch f := r.Fact; {
 	case f.Observed != nil:
 		err = Observe(tx, log, node, *f.Observed, r.At)
@@ -37,7 +40,19 @@ func Fact(tx store.Tx, log Events, node string, r protocol.Report) error {
 }
 
 // Inventory takes everything a node has, as it says at hello. Servers it should have and does not name are absent from it.
+// What shows that the store is older than the node is written down as findings.
 func Inventory(tx store.Tx, log Events, node string, inventory []protocol.Observed, at time.Time) error {
+	r, err := ReadRecovery(tx)
+	if err != nil {
+		return err
+	}
+	found, err := signs(tx, node, inventory, r, at)
+	if err != nil {
+		return err
+	}
+	if err := note(tx, log, node, found, at); err != nil {
+		return err
+	}
 	named := map[string]bool{}
 	for _, o := range inventory {
 		named[o.Server] = true
@@ -189,6 +204,9 @@ func Gone(tx store.Tx, log Events, s Server, at time.Time) error {
 		return err
 	}
 	if err := Servers.Delete(tx, s.ID); err != nil {
+		return err
+	}
+	if err := bury(tx, Tombstone{Server: s.ID, Name: s.Name, Node: s.Node, At: at.UTC()}); err != nil {
 		return err
 	}
 	_, err := log.Append(tx, event.Event{Type: "server.deleted", At: at, Server: s.ID, Node: s.Node, Owner: s.Owner, Actor: s.DesiredBy, Data: event.JSON(map[string]any{"name": s.Name})})

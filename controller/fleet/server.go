@@ -55,8 +55,11 @@ type Server struct {
 	ObservedSeq int64             `json:"observed_seq,omitempty"` // rises with each observation that changed something
 	Players     []string          `json:"players,omitempty"`      // who is on, sorted; what was last known while it does not run
 
-	Node     string `json:"node,omitempty"` // id; written by Assign
-	Epoch    int64  `json:"epoch"`          // written by Assign
+	Node  string `json:"node,omitempty"` // id; written by Assign
+	Epoch int64  `json:"epoch"`          // written by Assign
+	// Floor: epochs below it may have been given in a time that this store has forgotten. What a node has at one of them is stale,
+	// unless the row names that node; the next epoch is above it.
+	Floor    int64  `json:"floor,omitempty"`
 	Address  string `json:"address,omitempty"`
 	Boot     string `json:"boot,omitempty"`      // boot id the last start was granted for
 	Ordered  bool   `json:"has_volume"`          // a start was ordered at this epoch: the node may hold a volume

@@ -119,12 +119,13 @@ func (s Snapshot) Totals() Totals {
 		t.Total = t.Total.Add(n.Capacity())
 		t.MemoryInstalled += n.Facts.MemoryBytes
 	}
+	nodeOf := s.Finder()
 	for _, srv := range s.Servers {
 		if srv.Desired == Deleted {
 			continue
 		}
 		t.Servers++
-		state := State(srv, s.Node(srv), s.At).State
+		state := State(srv, nodeOf(srv), s.At).State
 		t.ServersByState[state]++
 		if state == string(protocol.StateRunning) {
 			t.Running++

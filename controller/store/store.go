@@ -85,6 +85,17 @@ type Query struct {
 	Reverse bool
 }
 
+// RestoreSequence is a sequence that each start of a controller and each restore of a backup take one value of, so that a start
+// sees whether the rows are older than they seem. Whoever puts a backup in the place of a store must take one.
+const RestoreSequence = "restores"
+
+// TermRaiser is a DB that can lead with a higher term than it opened with: an operator has decided that this controller is the
+// true one although agents have followed another. It never lowers the term; ErrStaleTerm when another controller leads already.
+type TermRaiser interface {
+	// RaiseTerm makes Term at least atLeast, durably, before it returns.
+	RaiseTerm(ctx context.Context, atLeast int64) error
+}
+
 // Errors of every engine. All of them carry a fault kind; compare with errors.Is.
 var (
 	ErrNotFound  = fault.New(fault.NotFound, "no such row", "")

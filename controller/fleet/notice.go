@@ -1,0 +1,312 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/payperplay/payperplay/controller/event"
+	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol"
+)
+
+// maxFindings bounds what one node may have written down; it has no more servers than that.
+const maxFindings = 4096
+
+// judge reads what Judge needs.
+func judge(tx store.Tx, node string, o protocol.Observed, inMode bool, r Recovery) (Sign, *Server, error) {
+	s, err := Servers.Get(tx, o.Server)
+	if err == nil {
+		return Judge(node, o, &s, false, inMode, r), &s, nil
+	}
+	if fault.KindOf(err) != fault.NotFound {
+		return "", nil, err
+	}
+	t, err := findTombstone(tx, o.Server)
+	return Judge(node, o, nil, t != nil, inMode, r), nil, err
+}
+
+// signs looks through an inventory and gives a finding for each server that contradicts the store, by server.
+func signs(tx store.Tx, node string, inventory []protocol.Observed, r Recovery, at time.Time) (map[string]Finding, error) {
+	out := map[string]Finding{}
+	inMode := r.Open
+	for range 2 { // what counts only in the mode is looked at again when this inventory opens it
+		for _, o := range inventory {
+			if store.CheckKey(o.Server) != nil {
+				continue
+			}
+			sign, s, err := judge(tx, node, o, inMode, r)
+			if err != nil {
+				return nil, err
+			}
+			if sign != "" {
+				out[o.Server] = finding(sign, node, o, s, at)
+			}
+		}
+		if inMode || len(out) == 0 {
+			break
+		}
+		inMode = true
+	}
+	if !inMode {
+		return out, nil
+	}
+	return out, missing(tx, node, inventory, out, at)
+}
+
+// missing adds the servers whose world should be on the node and is not.
+func missing(tx store.Tx, node string, inventory []protocol.Observed, out map[string]Finding, at time.Time) error {
+	named := map[string]bool{}
+	for _, o := range inventory {
+		named[o.Server] = true
+	}
+	for s, err := range Servers.Match(tx, "node", node, "", 0, false) {
+		if err != nil {
+			return err
+		}
+		if !named[s.ID] && absent(s) {
+			out[s.ID] = finding(SignMissing, node, protocol.Observed{Server: s.ID, State: protocol.StateAbsent}, &s, at)
+		}
+	}
+	return nil
+}
+
+func finding(sign Sign, node string, o protocol.Observed, s *Server, at time.Time) Finding {
+	tidy(&o)
+	f := Finding{ID: node + "/" + o.Server, Sign: sign, Node: node, Server: o.Server, Agent: o, Since: at.UTC(), Seen: at.UTC()}
+	if s != nil {
+		f.Name, f.StoreNode, f.StoreEpoch, f.StoreDesired = s.Name, s.Node, s.Epoch, s.Desired
+	}
+	return f
+}
+
+// note writes the findings of one node as its inventory shows them: new ones with an event, known ones anew; undecided ones whose
+// cause is gone go with it. It opens the mode where there is any.
+func note(tx store.Tx, log Events, node string, found map[string]Finding, at time.Time) error {
+	r, err := ReadRecovery(tx)
+	if err != nil {
+		return err
+	}
+	known := map[string]Finding{}
+	for f, err := range Findings.Match(tx, "node", node, "", 0, false) {
+		if err != nil {
+			return err
+		}
+		if f.Server != "" {
+			known[f.Server] = f
+		}
+	}
+	for id, f := range known {
+		_, still := found[id]
+		// Out of the mode an inventory does not look for these: one that was left undecided stays so.
+		left := !r.Open && (f.Sign == SignMissing || f.Sign == SignDiffers)
+		if still || left || !f.Undecided() {
+			continue
+		}
+		if err := Findings.Delete(tx, f.ID); err != nil {
+			return err
+		}
+	}
+	n := 0
+	for id, f := range found {
+		if n++; n > maxFindings {
+			break
+		}
+		if err := noteOne(tx, log, f, known[id], at); err != nil {
+			return err
+		}
+	}
+	if len(found) == 0 && len(known) == 0 {
+		return nil
+	}
+	return Recount(tx)
+}
+
+// noteOne writes one finding; was is what was known of it, zero for nothing.
+func noteOne(tx store.Tx, log Events, f, was Finding, at time.Time) error {
+	if was.ID != "" && !was.Undecided() && !claimsMore(f, was) {
+		return nil // decided: the same claim again is the node that has not been told yet
+	}
+	if was.ID == "" || claimsMore(f, was) { // what an operator left undecided opens nothing anew
+		if err := enter(tx, log, f.Sign, f.Node, at); err != nil {
+			return err
+		}
+	}
+	if was.ID != "" && was.Undecided() {
+		f.Since, f.Facts, f.Detail = was.Since, was.Facts, was.Detail
+		if f.Agent.Epoch != was.Agent.Epoch {
+			f.Detail = nil
+		}
+	}
+	if f.Name == "" && f.Detail != nil {
+		f.Name = f.Detail.Spec.Name
+	}
+	if n, err := Nodes.Get(tx, f.Node); err == nil {
+		f.NodeName = n.Name
+	}
+	if err := Findings.Put(tx, f); err != nil || was.ID != "" && was.Undecided() && was.Sign == f.Sign {
+		return err
+	}
+	_, err := log.Append(tx, event.Event{Type: "server." + string(f.Sign), At: at, Server: f.Server, Node: f.Node, Actor: f.Node, Data: event.JSON(map[string]any{
+		"name": f.Name, "epoch": f.Agent.Epoch, "state": f.Agent.State, "store_epoch": f.StoreEpoch, "store_node": f.StoreNode, "store_desired": f.StoreDesired,
+	})})
+	return err
+}
+
+// claimsMore tells whether a finding says something that the decided one did not.
+func claimsMore(f, decided Finding) bool {
+	return f.Agent.Epoch > decided.Agent.Epoch || f.Sign != decided.Sign && f.Sign != SignDiffers
+}
+
+// Notice looks at one report of a node: at an observation that contradicts the store, and at any fact of a server that is undecided.
+// taken says that the report is not for Observe. Call it for every report, also of servers that are not the node's.
+func Notice(tx store.Tx, log Events, node string, r protocol.Report) (taken bool, err error) {
+	o := r.Fact.Observed
+	if o == nil || store.CheckKey(o.Server) != nil {
+		return false, countFact(tx, node, r)
+	}
+	rec, err := ReadRecovery(tx)
+	if err != nil {
+		return false, err
+	}
+	// What differs is asked of inventories alone: a report may be the very end of what was ordered.
+	sign, s, err := judge(tx, node, *o, false, rec)
+	if err != nil || sign == "" {
+		return false, err
+	}
+	f := finding(sign, node, *o, s, r.At)
+	was, err := Findings.Get(tx, f.ID)
+	switch {
+	case fault.KindOf(err) == fault.NotFound:
+		if n, err := countOf(tx, node); err != nil || n >= maxFindings {
+			return true, err
+		}
+	case err != nil:
+		return true, err
+	}
+	if err := noteOne(tx, log, f, was, r.At); err != nil || was.ID != "" && was.Undecided() {
+		return true, err
+	}
+	return true, Recount(tx)
+}
+
+// countFact notes that a report of an undecided server was not taken.
+func countFact(tx store.Tx, node string, r protocol.Report) error {
+	var server string
+	switch {
+	case r.Fact.Player != nil:
+		server = r.Fact.Player.Server
+	case r.Fact.Removed != nil:
+		server = r.Fact.Removed.Server
+	}
+	rec, err := ReadRecovery(tx)
+	if err != nil || rec.Undecided == 0 || store.CheckKey(server) != nil {
+		return err
+	}
+	f, err := Findings.Get(tx, node+"/"+server)
+	if fault.KindOf(err) == fault.NotFound || err == nil && (!f.Undecided() || f.Sign == SignDiffers) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.Facts++
+	return Findings.Put(tx, f)
+}
+
+// DropFindings deletes what waits for a choice because of a node that does not count any more: it was revoked.
+func DropFindings(tx store.Tx, node string) error {
+	var ids []string
+	for f, err := range Findings.Match(tx, "node", node, "", 0, false) {
+		if err != nil {
+			return err
+		}
+		if f.Undecided() {
+			ids = append(ids, f.ID)
+		}
+	}
+	for _, id := range ids {
+		if err := Findings.Delete(tx, id); err != nil {
+			return err
+		}
+	}
+	return Recount(tx)
+}
+
+func countOf(tx store.Tx, node string) (n int, err error) {
+	for _, err := range Findings.Match(tx, "node", node, "", 0, false) {
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// Recount keeps Recovery.Undecided right; call it after findings were written.
+func Recount(tx store.Tx) error {
+	r, err := ReadRecovery(tx)
+	if err != nil {
+		return err
+	}
+	n := int64(0)
+	for _, err := range Findings.Match(tx, "undecided", true, "", 0, false) {
+		if err != nil {
+			return err
+		}
+		n++
+	}
+	if n == r.Undecided {
+		return nil
+	}
+	r.Undecided = n
+	return recoveries.Put(tx, r)
+}
+
+// NoticeLost notes that a node was told to forget reports that the store does not have: nothing can bring them back.
+func NoticeLost(tx store.Tx, log Events, n Node, from, to int64, at time.Time) error {
+	if err := enter(tx, log, SignReports, n.ID, at); err != nil {
+		return err
+	}
+	return Findings.Put(tx, Finding{
+		ID: n.ID + "//" + string(SignReports), Sign: SignReports, Node: n.ID, NodeName: n.Name, From: from, To: to,
+		Since: at.UTC(), Seen: at.UTC(), Choice: Noted, ChosenBy: "controller", ChosenAt: at.UTC(),
+	})
+}
+
+// NoticeTerm notes that a node has followed a controller of a higher term than ours. Kinds: invalid (no controller can have had it).
+func NoticeTerm(tx store.Tx, log Events, n Node, term, ours int64, at time.Time) error {
+	if term > ours+maxLeap {
+		return fault.New(fault.Invalid, "no controller can have had that term", "look at the node's journal, or revoke the node")
+	}
+	return noteNode(tx, log, Finding{ID: n.ID + "//" + string(SignTerm), Sign: SignTerm, Node: n.ID, NodeName: n.Name, Term: term, Since: at.UTC(), Seen: at.UTC()}, at)
+}
+
+// NoticeNode notes that a node came with a certificate of ours and its own key, and that the store does not know it.
+func NoticeNode(tx store.Tx, log Events, f Finding, at time.Time) error {
+	f.ID, f.Sign, f.Since, f.Seen = f.Node+"//"+string(SignNode), SignNode, at.UTC(), at.UTC()
+	if n, err := Findings.Count(tx); err != nil || n > 10*maxFindings {
+		return err
+	}
+	return noteNode(tx, log, f, at)
+}
+
+func noteNode(tx store.Tx, log Events, f Finding, at time.Time) error {
+	was, err := Findings.Get(tx, f.ID)
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		return err
+	}
+	if err == nil && (f.Term <= was.Term && f.Sign == SignTerm || f.Sign == SignNode) {
+		return nil // known, or decided
+	}
+	if err := enter(tx, log, f.Sign, f.Node, at); err != nil {
+		return err
+	}
+	if err := Findings.Put(tx, f); err != nil {
+		return err
+	}
+	if err := Recount(tx); err != nil || f.Sign != SignNode {
+		return err // the tunnel tells of a higher term itself
+	}
+	_, err = log.Append(tx, event.Event{Type: "node.unknown", At: at, Node: f.Node, Actor: "agent:" + f.Node, Data: event.JSON(map[string]any{"name": f.NodeName, "address": f.Remote})})
+	return err
+}
