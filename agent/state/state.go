@@ -24,6 +24,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/durable"
+	"github.com/payperplay/payperplay/protocol/failpoint"
 )
 
 // Want is what the agent was last ordered to do with a server.
@@ -137,9 +139,15 @@ func Open(o Options) (*Journal, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, protocol.Faultf(protocol.Unavailable, "make the directory writable for the agent", "cannot make the data directory %s: %v", o.Dir, err)
 	}
+	if err := failpoint.Hit("state.open.before"); err != nil {
+		return nil, err
+	}
 	db, err := openFile(path)
 	if err != nil {
 		return nil, err
+	}
+	if err := errors.Join(durable.SyncDir(o.Dir), failpoint.Hit("state.open.after")); err != nil { // the name of a new file
+		return nil, errors.Join(err, db.Close())
 	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id)

@@ -29,6 +29,9 @@ func (s *Store) Remove(server string) error {
 	if err := s.root.RemoveAll(gone); err != nil {
 		return err
 	}
+	if err := failpoint.Hit("volume.remove.before"); err != nil {
+		return err
+	}
 	if err := s.root.Rename(name, gone); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -41,7 +44,10 @@ func (s *Store) Remove(server string) error {
 	if err := failpoint.Hit("volume.remove.between"); err != nil {
 		return err
 	}
-	return s.root.RemoveAll(gone)
+	if err := s.root.RemoveAll(gone); err != nil {
+		return err
+	}
+	return failpoint.Hit("volume.remove.after")
 }
 
 func (s *Store) finishRemovals() {
@@ -75,6 +81,9 @@ func (s *Store) Quarantine(server string, epoch int64, now time.Time) (string, e
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", nil
 		}
+		return "", err
+	}
+	if err := failpoint.Hit("volume.quarantine.renamed"); err != nil {
 		return "", err
 	}
 	if err := errors.Join(s.syncDir(volumesDir), s.syncDir(quarantineDir)); err != nil {

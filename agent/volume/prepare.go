@@ -88,7 +88,10 @@ func (s *Store) create(id protocol.Identity) error {
 	if err := s.writeIdentity(id); err != nil {
 		return err
 	}
-	return s.syncDir(volumesDir)
+	if err := s.syncDir(volumesDir); err != nil {
+		return err
+	}
+	return failpoint.Hit("volume.create.after")
 }
 
 // writeIdentity replaces the file in one step: temporary file, fsync, rename, fsync of the directory.
@@ -116,7 +119,13 @@ func (s *Store) writeIdentity(id protocol.Identity) error {
 	if err != nil {
 		return full(err)
 	}
+	if err := failpoint.Hit("volume.identity.synced"); err != nil {
+		return err
+	}
 	if err := s.root.Rename(temp, path.Join(dir, IdentityFile)); err != nil {
+		return err
+	}
+	if err := failpoint.Hit("volume.identity.renamed"); err != nil {
 		return err
 	}
 	if err := s.syncDir(dir); err != nil {
