@@ -20,15 +20,15 @@ func (db *DB) Dump(ctx context.Context, head func(store.Header) error, row func(
 	if db.closed.Load() {
 		return errClosed
 	}
-	return dump(ctx, db.b, db.path, head, row)
+	return dump(ctx, db.begin, db.path, head, row)
 }
 
-func dump(ctx context.Context, b *bbolt.DB, path string, head func(store.Header) error, row func(store.Row) error) error {
+func dump(ctx context.Context, begin func() (*bbolt.Tx, error), path string, head func(store.Header) error, row func(store.Row) error) error {
 	if err := failpoint.Hit("store.dump.before"); err != nil {
 		return err
 	}
 	defer catchFaults()()
-	btx, err := b.Begin(false)
+	btx, err := begin()
 	if err != nil {
 		return closedOr(err)
 	}
@@ -163,4 +163,9 @@ func decodeValues(indexes []store.IndexDef, raw [][]byte, into []store.Value) er
 		}
 	}
 	return nil
+}
+
+// readsOf begins read transactions of a file that no compaction replaces.
+func readsOf(b *bbolt.DB) func() (*bbolt.Tx, error) {
+	return func() (*bbolt.Tx, error) { return b.Begin(false) }
 }

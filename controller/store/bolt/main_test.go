@@ -12,6 +12,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(envChild) {
 	case "writer":
 		writerChild()
+	case "compact", "compact-file":
+		compactChild()
 	case "flips":
 		flipChild()
 	default:

@@ -47,7 +47,7 @@ func Hold(ctx context.Context, path string) (*Origin, error) {
 
 // Dump gives everything in the file.
 func (o *Origin) Dump(ctx context.Context, head func(store.Header) error, row func(store.Row) error) error {
-	return dump(ctx, o.b, o.path, head, row)
+	return dump(ctx, readsOf(o.b), o.path, head, row)
 }
 
 // Moved reads the mark.
@@ -165,7 +165,7 @@ func Read(ctx context.Context, path string) (*File, error) {
 
 // Dump gives everything in the file.
 func (f *File) Dump(ctx context.Context, head func(store.Header) error, row func(store.Row) error) error {
-	return dump(ctx, f.b, f.path, head, row)
+	return dump(ctx, readsOf(f.b), f.path, head, row)
 }
 
 // Close lets the file go.

@@ -73,7 +73,7 @@ func sweep(pattern string) {
 
 // Dump gives what was loaded.
 func (s *Stage) Dump(ctx context.Context, head func(store.Header) error, row func(store.Row) error) error {
-	return dump(ctx, s.b, s.tmp, head, row)
+	return dump(ctx, readsOf(s.b), s.tmp, head, row)
 }
 
 // Load fills the file in a few big transactions.
