@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/protocol/durable"
+	"github.com/payperplay/payperplay/protocol/failpoint"
 )
 
 // Rotating the CA takes three steps, with at least 24 h (one certificate life) between them, so that every agent that is
@@ -59,11 +61,29 @@ func (a *Authority) Retire() error {
 		if n == active {
 			continue
 		}
-		for _, end := range []string{".crt", ".key"} {
-			if err := os.Remove(filepath.Join(a.dir, n+end)); err != nil && !os.IsNotExist(err) {
-				return err
-			}
+		if err := a.remove(n); err != nil {
+			return err
 		}
 	}
 	return a.load()
+}
+
+// remove takes a CA away for good: its key first, because a CA counts as long as its certificate is there.
+func (a *Authority) remove(name string) error {
+	if err := failpoint.Hit("tunnel.retire.before"); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(a.dir, name+".key")); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	if err := failpoint.Hit("tunnel.retire.between"); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(a.dir, name+".crt")); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	if err := durable.SyncDir(a.dir); err != nil {
+		return err
+	}
+	return failpoint.Hit("tunnel.retire.after")
 }
