@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/durable"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 )
 
@@ -163,6 +164,9 @@ func (b *book) roll() error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("start a segment of the console history: %w", err)
+	}
+	if err := errors.Join(durable.SyncDir(b.dir), failpoint.Hit("console.roll.after")); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	if b.f != nil {
 		if err := errors.Join(b.f.Sync(), b.f.Close()); err != nil {
