@@ -86,8 +86,9 @@ func (a *API) usage(server string) *client.Usage {
 	return u
 }
 
-// nodeView is what a node looks like; used is what is booked there, servers and running count what it has.
-func (a *API) nodeView(n fleet.Node, used fleet.Resources, servers, running int, now time.Time) client.Node {
+// nodeView is what a node looks like; l is what it carries.
+func (a *API) nodeView(n fleet.Node, l fleet.Load, now time.Time) client.Node {
+	used := l.Used
 	schedulable, reserve := fleet.Schedulable(n.Facts.MemoryBytes)
 	v := client.Node{
 		ID: n.ID, Name: n.Name, Class: string(n.Class), Roles: n.Facts.Roles, State: n.State(now), LastSeen: a.lastSeen(n),
@@ -96,7 +97,7 @@ func (a *API) nodeView(n fleet.Node, used fleet.Resources, servers, running int,
 		JoinedAt: n.JoinedAt, ClockSkewMS: n.ClockSkewMS, RTTMillis: float64(a.Tunnel.Live(n.ID).RTT) / float64(time.Millisecond),
 		MemoryTotalBytes: n.Facts.MemoryBytes, MemoryReserveBytes: reserve, MemorySchedulableBytes: schedulable, MemoryBookedBytes: used.MemoryBytes,
 		CPUMillis: int64(n.Facts.CPUs) * 1000, CPUBookedMillis: used.CPUMillis, DiskTotalBytes: n.Facts.DiskBytes, DiskBookedBytes: used.DiskBytes,
-		PortFrom: n.Facts.PortFrom, PortTo: n.Facts.PortTo, PortsBooked: used.Ports, Servers: servers, Running: running,
+		PortFrom: n.Facts.PortFrom, PortTo: n.Facts.PortTo, PortsBooked: used.Ports, Servers: l.Servers, Running: l.Running,
 	}
 	if v.State == "offline" {
 		v.State = "unreachable"

@@ -13,46 +13,31 @@ import (
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/tunnel"
-	"github.com/payperplay/payperplay/protocol"
 )
 
-// nodeRow is a node with what it carries.
-type nodeRow struct {
-	node             fleet.Node
-	used             fleet.Resources
-	servers, running int
-}
-
-func load(tx store.Tx, n fleet.Node) (nodeRow, error) {
-	r := nodeRow{node: n}
-	var err error
-	if r.used, err = fleet.Used(tx, n.ID); err != nil {
-		return r, err
+// load reads what one node has to carry, as it is now.
+func load(tx store.Tx, n fleet.Node) (l fleet.Load, err error) {
+	if l.Used, err = fleet.Used(tx, n.ID); err != nil {
+		return l, err
 	}
 	for s, err := range fleet.Servers.Match(tx, "node", n.ID, "", 0, false) {
 		if err != nil {
-			return r, err
+			return l, err
 		}
-		if s.Desired == fleet.Deleted {
-			continue
-		}
-		r.servers++
-		if s.Observed.State == protocol.StateRunning {
-			r.running++
-		}
+		l.Add(s)
 	}
-	return r, nil
+	return l, nil
 }
 
-func (a *API) viewRow(r nodeRow, now time.Time) client.Node {
-	return a.nodeView(r.node, r.used, r.servers, r.running, now)
-}
-
+// listNodes takes the loads from the monitor: a page of nodes would else read a thousand servers.
 func (a *API) listNodes(c echo.Context, _ Actor) error {
+	loads, err := a.Monitor.Loads(c.Request().Context())
+	if err != nil {
+		return err
+	}
 	now := a.Now()
-	return listByName(a, c, fleet.Nodes, func(n fleet.Node) string { return n.Name }, func(tx store.Tx, n fleet.Node) (client.Node, error) {
-		r, err := load(tx, n)
-		return a.viewRow(r, now), err
+	return listByName(a, c, fleet.Nodes, func(n fleet.Node) string { return n.Name }, func(_ store.Tx, n fleet.Node) (client.Node, error) {
+		return a.nodeView(n, loads[n.ID], now), nil
 	})
 }
 
@@ -61,19 +46,19 @@ func (a *API) showNode(c echo.Context, _ Actor) error {
 }
 
 func (a *API) answerNode(c echo.Context, name string) error {
-	var r nodeRow
-	err := a.DB.View(c.Request().Context(), func(tx store.Tx) error {
-		n, err := fleet.FindNode(tx, name)
-		if err != nil {
+	var n fleet.Node
+	var l fleet.Load
+	err := a.DB.View(c.Request().Context(), func(tx store.Tx) (err error) {
+		if n, err = fleet.FindNode(tx, name); err != nil {
 			return err
 		}
-		r, err = load(tx, n)
+		l, err = load(tx, n)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, a.viewRow(r, a.Now()))
+	return c.JSON(http.StatusOK, a.nodeView(n, l, a.Now()))
 }
 
 func (a *API) createToken(c echo.Context, actor Actor) error {

@@ -17,42 +17,43 @@ import (
 	"github.com/payperplay/payperplay/controller/monitor"
 	"github.com/payperplay/payperplay/controller/template"
 	"github.com/payperplay/payperplay/controller/tunnel"
+	"github.com/payperplay/payperplay/protocol"
 )
 
 func (a *API) status(c echo.Context, _ Actor) error {
-	snap, err := a.Monitor.Fleet(c.Request().Context())
+	ctx := c.Request().Context()
+	snap, err := a.Monitor.Fleet(ctx)
 	if err != nil {
 		return err
 	}
-	now := snap.At
-	st := client.Status{At: now, Version: a.Version, Cluster: a.Cluster, Term: a.DB.Term(), Started: a.started, Nodes: []client.Node{}, Servers: map[string]string{}}
-	used, rows := snap.UsedByNode(), map[string]*nodeRow{}
-	for id, n := range snap.Nodes {
-		if !n.Revoked {
-			rows[id] = &nodeRow{node: n, used: used[id]}
-		}
+	loads, err := a.Monitor.Loads(ctx)
+	if err != nil {
+		return err
 	}
-	t := snap.Totals()
+	now, t := snap.At, snap.Totals()
+	st := client.Status{At: now, Version: a.Version, Cluster: a.Cluster, Term: a.DB.Term(), Started: a.started, Nodes: make([]client.Node, 0, t.Nodes), Servers: make(map[string]string, t.Servers)}
 	st.Totals = client.Totals{Nodes: t.Nodes, Servers: t.Servers, Running: t.Running, ByState: t.ServersByState, Waiting: t.ServersByState[fleet.StateWaiting],
 		MemoryTotalBytes: t.MemoryInstalled, MemorySchedulableBytes: t.Total.MemoryBytes, MemoryBookedBytes: t.Booked.MemoryBytes}
-	for _, s := range snap.Servers {
+	nodeOf := snap.Finder()
+	for id, s := range snap.Servers {
 		if s.Desired == fleet.Deleted {
 			continue
 		}
-		st.Servers[s.Name] = snap.Nodes[s.Node].Name
-		running := fleet.State(s, snap.Node(s), now).State == "running"
-		if r := rows[s.Node]; r != nil {
-			r.servers++
-			if running {
-				r.running++
-			}
+		n := nodeOf(s)
+		if n != nil {
+			st.Servers[s.Name] = n.Name
+		} else {
+			st.Servers[s.Name] = ""
 		}
-		if running {
-			a.countPlayers(s.ID, &st.Totals)
+		if s.Observed.State == protocol.StateRunning && fleet.State(s, n, now).State == string(protocol.StateRunning) {
+			a.countPlayers(id, &st.Totals)
 		}
 	}
-	for _, r := range rows {
-		v := a.viewRow(*r, now)
+	for id, n := range snap.Nodes {
+		if n.Revoked {
+			continue
+		}
+		v := a.nodeView(n, loads[id], now)
 		if v.Connected {
 			st.Totals.NodesConnected++
 		}

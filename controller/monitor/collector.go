@@ -54,9 +54,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	c.fleet(ch, snap)
+	nodeOf := snap.Finder()
 	for _, s := range snap.Servers {
 		if s.Desired != fleet.Deleted {
-			c.server(ch, snap, s)
+			c.server(ch, s, nodeOf(s), snap.At)
 		}
 	}
 }
@@ -96,12 +97,12 @@ func (c *collector) fleet(ch chan<- prometheus.Metric, snap fleet.Snapshot) {
 	gauge(ch, players, float64(total))
 }
 
-func (c *collector) server(ch chan<- prometheus.Metric, snap fleet.Snapshot, s fleet.Server) {
+func (c *collector) server(ch chan<- prometheus.Metric, s fleet.Server, n *fleet.Node, now time.Time) {
 	node := ""
-	if n := snap.Node(s); n != nil {
+	if n != nil {
 		node = n.Name
 	}
-	gauge(ch, serverState, 1, s.Name, node, fleet.State(s, snap.Node(s), snap.At).State)
+	gauge(ch, serverState, 1, s.Name, node, fleet.State(s, n, now).State)
 	sample, _, ok := c.m.Server(s.ID)
 	if !ok || sample.Started.IsZero() {
 		return
@@ -111,7 +112,7 @@ func (c *collector) server(ch chan<- prometheus.Metric, snap fleet.Snapshot, s f
 	ch <- prometheus.MustNewConstMetric(serverCPU, prometheus.CounterValue, float64(sample.CPUNanos)/1e9, s.Name, node)
 	gauge(ch, serverDisk, float64(sample.DiskBytes), s.Name, node)
 	if sample.State == protocol.StateRunning || sample.State == protocol.StateStarting {
-		gauge(ch, serverUptime, snap.At.Sub(sample.Started).Seconds(), s.Name, node)
+		gauge(ch, serverUptime, now.Sub(sample.Started).Seconds(), s.Name, node)
 	}
 	if sample.Players >= 0 {
 		gauge(ch, serverPlayers, float64(sample.Players), s.Name, node)

@@ -14,34 +14,48 @@ const staleness = 10
 
 type taken struct {
 	snap  fleet.Snapshot
+	loads map[string]fleet.Load
 	valid time.Time // until
 }
 
 // Fleet gives all rows, at most ten times as old as they take to read. Callers must not change it.
 func (m *Monitor) Fleet(ctx context.Context) (fleet.Snapshot, error) {
+	t, err := m.look(ctx)
+	return t.snap, err
+}
+
+// Loads gives what every node has to carry, by id, as old as Fleet. Callers must not change it.
+func (m *Monitor) Loads(ctx context.Context) (map[string]fleet.Load, error) {
+	t, err := m.look(ctx)
+	return t.loads, err
+}
+
+func (m *Monitor) look(ctx context.Context) (taken, error) {
 	select {
 	case m.reading <- struct{}{}: // one reader at a time: the others wait and share what it finds
 		defer func() { <-m.reading }()
 	case <-ctx.Done():
-		return fleet.Snapshot{}, ctx.Err()
+		return taken{}, ctx.Err()
 	}
 	now := m.o.Now()
 	if now.Before(m.fleet.valid) {
-		return m.fleet.snap, nil
+		return m.fleet, nil
 	}
 	began := time.Now()
-	var snap fleet.Snapshot
+	var t taken
 	err := m.o.DB.View(ctx, func(tx store.Tx) (err error) {
-		snap, err = fleet.Read(tx, now)
+		t.snap, err = m.reader.Read(tx, now)
 		return err
 	})
 	if err != nil {
-		return snap, err
+		return t, err
 	}
+	t.loads = t.snap.Loads()
 	cost := time.Since(began)
 	if cost < 5*time.Millisecond {
 		cost = 0
 	}
-	m.fleet = taken{snap: snap, valid: m.o.Now().Add(staleness * cost)}
-	return snap, nil
+	t.valid = m.o.Now().Add(staleness * cost)
+	m.fleet = t
+	return t, nil
 }

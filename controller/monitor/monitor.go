@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/loop"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol"
@@ -75,6 +76,7 @@ type Monitor struct {
 	nodes   map[string]machine
 
 	reading chan struct{} // held by who reads or looks at fleet
+	reader  *fleet.Reader
 	fleet   taken
 }
 
@@ -89,7 +91,7 @@ func New(o Options) (*Monitor, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	m := &Monitor{o: o, servers: map[string]*series{}, nodes: map[string]machine{}, reading: make(chan struct{}, 1),
+	m := &Monitor{o: o, servers: map[string]*series{}, nodes: map[string]machine{}, reading: make(chan struct{}, 1), reader: fleet.NewReader(),
 		missed: prometheus.NewCounter(prometheus.CounterOpts{Name: "payperplay_samples_missed_total", Help: "Samples that a connected node did not give."})}
 	if o.Metrics != nil {
 		return m, errors.Join(o.Metrics.Register(m.missed), o.Metrics.Register(&collector{m: m}))

@@ -39,6 +39,8 @@ import (
 const (
 	childEnv  = "PPP_TUNNEL_BENCH_CHILD"
 	agentsEnv = "PPP_BENCH_AGENTS"
+	// profileEnv names a directory for the CPU profiles of the children, the newest of each kind.
+	profileEnv = "PPP_BENCH_PROFILE"
 )
 
 func agents() int {
@@ -199,6 +201,9 @@ func (h *herd) child(b testing.TB, mode string) *child {
 	exe, err := os.Executable()
 	must(b, err)
 	c := &child{cmd: exec.Command(exe, "-test.run", "^TestBenchChild$")}
+	if where := os.Getenv(profileEnv); where != "" {
+		c.cmd.Args = append(c.cmd.Args, "-test.cpuprofile", filepath.Join(where, mode+".prof"))
+	}
 	c.cmd.Env = append(os.Environ(), childEnv+"="+mode+":"+h.dir)
 	c.cmd.Stderr = os.Stderr
 	c.in, err = c.cmd.StdinPipe()
