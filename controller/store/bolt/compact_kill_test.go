@@ -73,7 +73,7 @@ func TestF14KillNineDuringCompaction(t *testing.T) {
 		"store.compact.before", "store.compact.batch", "store.compact.sync.before", "store.compact.sync.after",
 		"store.compact.rename.before", "store.compact.rename.after", "store.compact.after",
 	}
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	path := filepath.Join(dir, "controller.db")
 	for round := range rounds {
 		for _, point := range points {

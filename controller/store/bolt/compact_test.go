@@ -118,7 +118,7 @@ func change(t failer, db *DB, from, n, keep int) {
 }
 
 func TestF14CompactKeepsEverything(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "controller.db")
+	path := filepath.Join(memoryDir(t), "controller.db")
 	db := openAt(t, path, Options{Tables: storetest.Tables()})
 	for i := range 4 {
 		change(t, db, i*500, 500, 50)
@@ -150,7 +150,7 @@ func TestF14CompactKeepsEverything(t *testing.T) {
 
 // TestF14CompactProperty: random changes and compactions in any order, on line and off line, change nothing that can be read.
 func TestF14CompactProperty(t *testing.T) {
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	n := 0
 	rapid.Check(t, func(t *rapid.T) {
 		n++
@@ -199,7 +199,7 @@ func TestF14CompactProperty(t *testing.T) {
 
 // TestF14CompactAmongReaders: readers, writers and backups that are under way see nothing of compactions.
 func TestF14CompactAmongReaders(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "controller.db")
+	path := filepath.Join(memoryDir(t), "controller.db")
 	db := openAt(t, path, Options{Tables: storetest.Tables()})
 	change(t, db, 0, 300, 3)
 	var group sync.WaitGroup
@@ -233,7 +233,7 @@ func TestF14CompactAmongReaders(t *testing.T) {
 			t.Errorf("backup: %v", err)
 			return
 		}
-		file := filepath.Join(t.TempDir(), "copy")
+		file := filepath.Join(memoryDir(t), "copy")
 		if err := os.WriteFile(file, buf.Bytes(), 0o600); err != nil {
 			t.Error(err)
 		}
@@ -281,7 +281,7 @@ func TestF14CompactAmongReaders(t *testing.T) {
 }
 
 func TestCompactAtOpen(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "controller.db")
+	path := filepath.Join(memoryDir(t), "controller.db")
 	db := openAt(t, path, Options{Tables: storetest.Tables()})
 	change(t, db, 0, 1500, 100)
 	want := read(t, db)
@@ -316,7 +316,7 @@ func TestCompactAtOpen(t *testing.T) {
 
 // TestF13CompactOnAFullDisk: refused, nothing changed, and it works when there is room again.
 func TestF13CompactOnAFullDisk(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "controller.db")
+	path := filepath.Join(memoryDir(t), "controller.db")
 	db := openAt(t, path, Options{Tables: storetest.Tables()})
 	change(t, db, 0, 500, 4)
 	want, old := read(t, db), fileSize(path)
@@ -336,13 +336,13 @@ func TestF13CompactOnAFullDisk(t *testing.T) {
 	if _, err := db.Compact(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := roomFor(t.TempDir(), 1<<60, "it"); fault.KindOf(err) != fault.ReadOnly {
+	if err := roomFor(memoryDir(t), 1<<60, "it"); fault.KindOf(err) != fault.ReadOnly {
 		t.Errorf("room for everything: %v", err)
 	}
 }
 
 func TestCompactRefuses(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "controller.db")
+	path := filepath.Join(memoryDir(t), "controller.db")
 	db := openAt(t, path, Options{Tables: storetest.Tables()})
 	change(t, db, 0, 1000, 2)
 	if _, err := CompactFile(t.Context(), path); fault.KindOf(err) != fault.Conflict {
@@ -382,7 +382,7 @@ func TestCompactRefuses(t *testing.T) {
 // TestCompactFails: an error at any point before the rename changes nothing and leaves nothing; one after it closes the store to writers.
 func TestCompactFails(t *testing.T) {
 	for _, point := range []string{"store.compact.before", "store.compact.batch", "store.compact.sync.before", "store.compact.sync.after", "store.compact.rename.before"} {
-		path := filepath.Join(t.TempDir(), "controller.db")
+		path := filepath.Join(memoryDir(t), "controller.db")
 		db := openAt(t, path, Options{Tables: storetest.Tables()})
 		change(t, db, 0, 200, 2)
 		want := read(t, db)
@@ -397,7 +397,7 @@ func TestCompactFails(t *testing.T) {
 			t.Errorf("%s: left over: %v", point, left)
 		}
 	}
-	path := filepath.Join(t.TempDir(), "controller.db")
+	path := filepath.Join(memoryDir(t), "controller.db")
 	db := openAt(t, path, Options{Tables: storetest.Tables()})
 	change(t, db, 0, 200, 2)
 	want := read(t, db)
@@ -414,9 +414,9 @@ func TestCompactFails(t *testing.T) {
 
 // TestCompareFindsDifferences: a copy that lost, gained or changed one entry never takes the store's place.
 func TestCompareFindsDifferences(t *testing.T) {
-	db := openAt(t, filepath.Join(t.TempDir(), "controller.db"), Options{Tables: storetest.Tables()})
+	db := openAt(t, filepath.Join(memoryDir(t), "controller.db"), Options{Tables: storetest.Tables()})
 	change(t, db, 0, 50, 1)
-	tmp := filepath.Join(t.TempDir(), "copy")
+	tmp := filepath.Join(memoryDir(t), "copy")
 	next, err := copyFileOf(t.Context(), db.b, tmp, db.options())
 	if err != nil {
 		t.Fatal(err)
@@ -473,7 +473,7 @@ func TestCompareFindsDifferences(t *testing.T) {
 
 // TestBackupDoesNotHoldWriters: a receiver that takes nothing holds no snapshot.
 func TestBackupDoesNotHoldWriters(t *testing.T) {
-	db := openAt(t, filepath.Join(t.TempDir(), "controller.db"), Options{Tables: storetest.Tables()})
+	db := openAt(t, filepath.Join(memoryDir(t), "controller.db"), Options{Tables: storetest.Tables()})
 	change(t, db, 0, 500, 1)
 	r, w := io.Pipe()
 	done := make(chan error, 1)

@@ -2,9 +2,15 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/payperplay/payperplay/controller/store"
 )
@@ -31,29 +37,79 @@ type pageWalk struct {
 	f        io.ReaderAt
 	pageSize int
 	high     uint64
-	seen     []uint64 // bitmap
+	seen     []uint64      // bitmap, used atomically
+	idle     chan struct{} // one token for each goroutine more that may walk
+	group    sync.WaitGroup
+
+	mu       sync.Mutex
 	findings []store.Finding
 }
 
+// walker is one goroutine of a walk with its buffers, one for each depth: a page is needed while its children are visited.
+type walker struct {
+	*pageWalk
+	levels [maxDepth + 2]level
+}
+
+type level struct {
+	buf, long    []byte // of a page, of one with overflow pages
+	keys, values [][]byte
+}
+
 func (w *pageWalk) add(where, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if len(w.findings) < store.MaxFindings {
 		w.findings = append(w.findings, store.Finding{Table: where, What: fmt.Sprintf(format, args...)})
 	}
 }
 
-// walkPages checks the structure below the root page and returns what is wrong.
+// walkPages checks the structure below the root page and returns what is wrong. It uses all processors: a controller serves
+// only after it.
 func walkPages(f io.ReaderAt, h header) []store.Finding {
-	w := &pageWalk{f: f, pageSize: int(h.pageSize), high: h.high, seen: make([]uint64, h.high/64+1)}
-	w.page(h.root, "", nil, nil, 0)
+	w := &pageWalk{f: f, pageSize: int(h.pageSize), high: h.high, seen: make([]uint64, h.high/64+1), idle: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	for range cap(w.idle) {
+		w.idle <- struct{}{}
+	}
+	(&walker{pageWalk: w}).page(h.root, "", nil, nil, 0)
+	w.group.Wait()
+	slices.SortStableFunc(w.findings, func(a, b store.Finding) int {
+		return cmp.Or(strings.Compare(a.Table, b.Table), strings.Compare(a.What, b.What))
+	})
 	return w.findings
 }
 
-func (w *pageWalk) page(id uint64, where string, lo, hi []byte, depth int) {
+// spread visits a page and all below it on another goroutine if one is idle, else on this one.
+func (w *walker) spread(id uint64, where string, lo, hi []byte, depth int) {
+	select {
+	case <-w.idle:
+	default:
+		w.page(id, where, lo, hi, depth)
+		return
+	}
+	lo, hi = bytes.Clone(lo), bytes.Clone(hi)
+	w.group.Go(func() {
+		(&walker{pageWalk: w.pageWalk}).page(id, where, lo, hi, depth)
+		w.idle <- struct{}{}
+	})
+}
+
+// mark notes that a page is in use and tells whether it was before.
+func (w *pageWalk) mark(id uint64) (again bool) {
+	bit := uint64(1) << (id % 64)
+	return atomic.OrUint64(&w.seen[id/64], bit)&bit != 0
+}
+
+func (w *walker) page(id uint64, where string, lo, hi []byte, depth int) {
 	if id < 2 || id >= w.high || depth > maxDepth {
 		w.add(where, "page %d does not exist (the file has %d)", id, w.high)
 		return
 	}
-	buf := make([]byte, w.pageSize)
+	at := &w.levels[depth]
+	if at.buf == nil {
+		at.buf = make([]byte, w.pageSize)
+	}
+	buf := at.buf
 	if _, err := w.f.ReadAt(buf, int64(id)*int64(w.pageSize)); err != nil {
 		w.add(where, "page %d cannot be read: %v", id, err)
 		return
@@ -68,14 +124,17 @@ func (w *pageWalk) page(id uint64, where string, lo, hi []byte, depth int) {
 		return
 	}
 	for i := id; i <= id+over; i++ {
-		if w.seen[i/64]&(1<<(i%64)) != 0 {
+		if w.mark(i) {
 			w.add(where, "page %d is used twice", i)
 			return
 		}
-		w.seen[i/64] |= 1 << (i % 64)
 	}
 	if over > 0 {
-		buf = make([]byte, (int(over)+1)*w.pageSize)
+		need := (int(over) + 1) * w.pageSize
+		if cap(at.long) < need {
+			at.long = make([]byte, need)
+		}
+		buf = at.long[:need]
 		if _, err := w.f.ReadAt(buf, int64(id)*int64(w.pageSize)); err != nil {
 			w.add(where, "page %d cannot be read: %v", id, err)
 			return
@@ -85,7 +144,7 @@ func (w *pageWalk) page(id uint64, where string, lo, hi []byte, depth int) {
 }
 
 // elements checks the keys of a page and goes on to its children. Every key must lie in [lo, hi).
-func (w *pageWalk) elements(buf []byte, id uint64, where string, lo, hi []byte, depth int) {
+func (w *walker) elements(buf []byte, id uint64, where string, lo, hi []byte, depth int) {
 	flags, count := binary.NativeEndian.Uint16(buf[8:]), int(binary.NativeEndian.Uint16(buf[10:]))
 	if flags != flagBranch && flags != flagLeaf {
 		w.add(where, "page %d has the unknown type %#x", id, flags)
@@ -95,7 +154,11 @@ func (w *pageWalk) elements(buf []byte, id uint64, where string, lo, hi []byte, 
 		w.add(where, "page %d has an impossible number of elements: %d", id, count)
 		return
 	}
-	keys, values := make([][]byte, count), make([][]byte, count)
+	level := &w.levels[depth]
+	if cap(level.keys) < count {
+		level.keys, level.values = make([][]byte, 2*count), make([][]byte, 2*count)
+	}
+	keys, values := level.keys[:count], level.values[:count]
 	for i := range count {
 		at := pageHeader + i*elemSize
 		e := buf[at : at+elemSize]
@@ -126,7 +189,7 @@ type page struct {
 	keys, values [][]byte
 }
 
-func (w *pageWalk) children(p page, where string, hi []byte, depth int) {
+func (w *walker) children(p page, where string, hi []byte, depth int) {
 	for i := range p.keys {
 		e := p.buf[pageHeader+i*elemSize:]
 		if p.branch {
@@ -134,7 +197,7 @@ func (w *pageWalk) children(p page, where string, hi []byte, depth int) {
 			if i+1 < len(p.keys) {
 				next = p.keys[i+1]
 			}
-			w.page(binary.NativeEndian.Uint64(e[8:]), where, p.keys[i], next, depth+1)
+			w.spread(binary.NativeEndian.Uint64(e[8:]), where, p.keys[i], next, depth+1)
 			continue
 		}
 		switch kind := binary.NativeEndian.Uint32(e); {
@@ -148,13 +211,13 @@ func (w *pageWalk) children(p page, where string, hi []byte, depth int) {
 	}
 }
 
-func (w *pageWalk) bucket(value []byte, name string, id uint64, depth int) {
+func (w *walker) bucket(value []byte, name string, id uint64, depth int) {
 	if len(value) < bucketSize {
 		w.add(name, "its entry on page %d is too short", id)
 		return
 	}
 	if root := binary.NativeEndian.Uint64(value); root != 0 {
-		w.page(root, name, nil, nil, depth+1)
+		w.spread(root, name, nil, nil, depth+1)
 		return
 	}
 	inline := value[bucketSize:]
