@@ -1,0 +1,193 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/payperplay/payperplay/controller/event"
+	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/fleet"
+	"github.com/payperplay/payperplay/controller/lifecycle"
+	"github.com/payperplay/payperplay/controller/provision"
+	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/controller/store/bolt"
+	"github.com/payperplay/payperplay/controller/tunnel"
+	"github.com/payperplay/payperplay/protocol"
+)
+
+// controllerProcess is one life of the controller: the real rooms on the real embedded store.
+type controllerProcess struct {
+	w      *world
+	name   string
+	db     *database
+	events *event.Log
+	tun    *tunnel.Tunnel
+	life1  *lifecycle.Lifecycle
+	nodes  *provision.Provision
+
+	ctx    context.Context // what runs; ends when it is told to end, or dies
+	cancel context.CancelFunc
+	life   context.Context // what agents call; ends a little later
+	end    context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu   sync.Mutex
+	dead bool
+}
+
+// quiet is a listener that nobody dials: agents come over wires.
+type quiet struct {
+	once sync.Once
+	done chan struct{}
+}
+
+func (q *quiet) Accept() (net.Conn, error) { <-q.done; return nil, net.ErrClosed }
+func (q *quiet) Close() error              { q.once.Do(func() { close(q.done) }); return nil }
+func (q *quiet) Addr() net.Addr            { return &net.TCPAddr{} }
+
+// serve starts a controller on the world's store, as package controller wires it, and makes it the leader.
+func (w *world) serve(n int) (*controllerProcess, error) {
+	c := &controllerProcess{w: w, name: fmt.Sprintf("controller%d", n)}
+	c.ctx, c.cancel = context.WithCancel(w.ctx)
+	c.life, c.end = context.WithCancel(w.ctx)
+	tables := slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables())
+	inner, err := bolt.Open(c.ctx, w.store(), bolt.Options{Tables: tables, DoubleRun: w.plan.DoubleRun})
+	if err != nil {
+		return nil, err
+	}
+	c.db = newDatabase(c, inner, n)
+	if n == 1 {
+		if err := w.enrol(c.db); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.make(); err != nil {
+		return nil, err
+	}
+	w.truth.led(c)
+	w.truth.compare(c)
+	w.lead(c)
+	c.run("tunnel", func(ctx context.Context) error { return c.tun.Serve(ctx, &quiet{done: make(chan struct{})}) })
+	c.run("lifecycle", c.life1.Run)
+	c.run("provision", c.nodes.Run)
+	w.note(c.name, "leads with term %d", c.db.Term())
+	return c, nil
+}
+
+// enrol writes the rows that enrolment would.
+func (w *world) enrol(db store.DB) error {
+	return db.Update(w.ctx, func(tx store.Tx) error {
+		for _, m := range w.nodes {
+			n := fleet.Node{ID: m.id, Name: m.name, Owner: "operator", Class: fleet.Local, Facts: m.facts(""), JoinedAt: time.Now().UTC(), JoinedBy: "operator"}
+			if err := fleet.Nodes.Put(tx, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (c *controllerProcess) make() (err error) {
+	if c.events, err = event.New(event.Options{DB: c.db}); err != nil {
+		return err
+	}
+	kick := func(string) {
+		if c.life1 != nil {
+			c.life1.Kick()
+		}
+	}
+	c.tun, err = tunnel.New(tunnel.Options{DB: c.db, CA: c.w.ca, Events: c.events, OnChange: kick,
+		Inventory: func(tx store.Tx, node string, inv []protocol.Observed) error {
+			told(tx).tellers[node] = true
+			return fleet.Inventory(tx, c.events, node, inv, time.Now().UTC())
+		},
+		Fact: func(tx store.Tx, node string, r protocol.Report) error {
+			told(tx).tellers[node] = true
+			err := fleet.Fact(tx, c.events, node, r)
+			if err == nil {
+				told(tx).taken = append(told(tx).taken, takenReport{node, r})
+			}
+			return err
+		}})
+	if err != nil {
+		return err
+	}
+	c.life1, err = lifecycle.New(lifecycle.Options{DB: c.db, Events: c.events, Agents: c.tun, Catalogue: lifecycle.RenderFunc(render)})
+	if err != nil {
+		return err
+	}
+	c.nodes, err = provision.New(provision.Options{DB: c.db, Tunnel: c.tun, Events: c.events, OnChange: kick})
+	return err
+}
+
+// render is a catalogue of one template.
+func render(a lifecycle.Ask) (protocol.Spec, error) {
+	if a.MemoryBytes == 0 {
+		a.MemoryBytes = gib
+	}
+	if a.MemoryBytes > 16*gib {
+		return protocol.Spec{}, fault.New(fault.Invalid, "too much memory", "ask for less")
+	}
+	return protocol.Spec{Template: a.Template, Version: "1", Image: "simulated/game:1", DataDir: "/data", GamePort: 25565, MemoryBytes: a.MemoryBytes,
+		CPUMillis: 250, DiskBytes: gib, Env: a.Env, Ready: protocol.ReadyRule{TimeoutSeconds: 120},
+		Stop: protocol.StopRule{Flush: []string{"save-all flush"}, Command: "stop", GraceSeconds: 10}}, nil
+}
+
+func (c *controllerProcess) run(name string, fn func(context.Context) error) {
+	c.wg.Go(func() {
+		if err := fn(c.ctx); err != nil && c.ctx.Err() == nil && c.alive() {
+			c.w.violate("I14", "%s of %s ended: %v", name, c.name, err)
+		}
+	})
+}
+
+func (c *controllerProcess) alive() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.dead
+}
+
+func (c *controllerProcess) accepts() bool { return c.alive() && c.ctx.Err() == nil }
+
+var errGone = errors.New("the controller's process is dead")
+
+// die is kill -9: the file is what the last commit left.
+func (c *controllerProcess) die(why string) {
+	c.mu.Lock()
+	was := c.dead
+	c.dead = true
+	c.mu.Unlock()
+	if was {
+		return
+	}
+	c.w.note(c.name, "controller dies %s", why)
+	c.cancel()
+	c.end()
+}
+
+// stopGently is SIGTERM.
+func (c *controllerProcess) stopGently() {
+	c.w.note(c.name, "controller is told to end")
+	c.cancel()
+	c.w.bg.Go(func() {
+		pause(c.w.ctx, 3*time.Second)
+		c.end()
+	})
+}
+
+// leave waits for the end of a controller that was told to end or has died, and lets go of the file.
+func (c *controllerProcess) leave() {
+	c.wg.Wait()
+	c.end()
+	c.mu.Lock()
+	c.dead = true
+	c.mu.Unlock()
+	if err := c.db.inner.Close(); err != nil {
+		c.w.violate("I14", "the store does not close: %v", err)
+	}
+}
