@@ -1,6 +1,10 @@
 package console
 
-import "time"
+import (
+	"hash/crc32"
+	"slices"
+	"time"
+)
 
 // place is how far a container's log has been read. Docker numbers nothing, but stamps each entry with nanoseconds in the order
 // of its stream, and gives all pieces of one long line the stamp of the first. So (stream, stamp, how many of that stamp) is exact.
@@ -48,4 +52,39 @@ func (p *place) take(stream int, at time.Time, whole bool, now time.Time) bool {
 	}
 	*m = mark{at: ns, count: 1, open: !whole, seen: 1}
 	return true
+}
+
+// goesOn tells whether take would take the entry as the next piece of an unfinished line.
+func (p *place) goesOn(stream int, at time.Time) bool {
+	m := &p.streams[stream]
+	return m.open && at.UnixNano() == m.at && m.seen >= m.count
+}
+
+// maxPieces bounds what is remembered of one line: 16 MiB of it, more than the engine keeps of a log.
+const maxPieces = 1024
+
+// metPieces are the entries met of one stream's newest stamp, as sums of their texts. The log may rotate inside a long line, and a follower is
+// then shown some of its pieces again: counting alone would take these for the rest of the line.
+type metPieces struct {
+	at   int64
+	sums []uint32
+}
+
+// meet remembers the entry and tells whether one like it was met before in the same line. Sums may collide: then the files are asked for nothing.
+func (p *metPieces) meet(m message) bool {
+	if ns := m.at.UnixNano(); ns != p.at {
+		p.at, p.sums = ns, p.sums[:0]
+		if m.whole {
+			return false
+		}
+	}
+	sum := crc32.Checksum(m.text, castagnoli)
+	if slices.Contains(p.sums, sum) {
+		return true
+	}
+	if len(p.sums) == maxPieces {
+		p.sums = slices.Delete(p.sums, 0, maxPieces/2)
+	}
+	p.sums = append(p.sums, sum)
+	return false
 }

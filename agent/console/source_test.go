@@ -72,6 +72,13 @@ func (l *memLog) end(v bool) {
 	l.bump()
 }
 
+// times is how often the log was opened.
+func (l *memLog) times() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.opened
+}
+
 func (l *memLog) ID() string { return l.id }
 
 func (l *memLog) Ended(context.Context) (bool, error) {
@@ -95,8 +102,10 @@ func (l *memLog) Logs(ctx context.Context, since time.Time, follow bool) (io.Rea
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opened++
-	s := &memStream{l: l, ctx: ctx, since: since, follow: follow, at: l.dropped, cut: -1, repeat: l.repeat, hidden: &l.hidden, closed: make(chan struct{})}
-	l.repeat = 0
+	s := &memStream{l: l, ctx: ctx, since: since, follow: follow, at: l.dropped, cut: -1, hidden: &l.hidden, closed: make(chan struct{})}
+	if follow { // files that are only read do not rotate below the reader
+		s.repeat, l.repeat = l.repeat, 0
+	}
 	l.hidden = 0
 	if len(l.cuts) > 0 {
 		s.cut, l.cuts = l.cuts[0], l.cuts[1:]

@@ -25,7 +25,10 @@ const (
 	holeAfter = 50 * time.Millisecond
 )
 
-var errHole = errors.New("the engine may have skipped a log file")
+var (
+	errHole  = errors.New("the engine may have skipped a log file")
+	errTwice = errors.New("the engine may have shown a piece of a line again")
+)
 
 // tail copies one container's log into the history.
 type tail struct {
@@ -99,6 +102,13 @@ func (t *tail) run(ctx context.Context) {
 		if errors.Is(err, errHole) {
 			continue
 		}
+		// Shown again, or one like it? The files have each piece once, and reading them without following is not disturbed when they rotate.
+		if errors.Is(err, errTwice) {
+			if err = t.stream(ctx, false); err == nil {
+				rest(ctx, holeAfter) // so that such lines cannot keep the engine busy reading
+				continue
+			}
+		}
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) {
 			t.c.log.Warn("console stream broke, will resume", "server", t.s.id, "err", err)
 		}
@@ -109,12 +119,15 @@ func (t *tail) run(ctx context.Context) {
 		if time.Since(started) > backoffMax {
 			wait = backoffMin
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait/2 + rand.N(wait/2)):
-		}
+		rest(ctx, wait/2+rand.N(wait/2))
 		wait = min(2*wait, backoffMax)
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 
@@ -144,7 +157,7 @@ func (t *tail) stream(ctx context.Context, follow bool) error {
 	}
 	defer func() { _ = r.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = r.Close() })()
-	err = t.copy(ctx, newFrames(r), !since.IsZero())
+	err = t.copy(ctx, newFrames(r), !since.IsZero(), follow)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
@@ -173,8 +186,9 @@ func (t *tail) resume() time.Time {
 }
 
 // copy takes entries until the stream ends. resumed: the newest entry of the history must come again, else Docker has dropped it and more.
-func (t *tail) copy(ctx context.Context, f *frames, resumed bool) error {
+func (t *tail) copy(ctx context.Context, f *frames, resumed, follow bool) error {
 	last := t.place.newest()
+	var met [2]metPieces
 	// What was printed before opening, and the first entry behind it, comes out of the files.
 	exact, prev, late, opened := true, last, time.Duration(0), time.Now()
 	for {
@@ -193,6 +207,9 @@ func (t *tail) copy(ctx context.Context, f *frames, resumed bool) error {
 				return errHole
 			}
 			t.flood.paced = true
+		}
+		if met[m.stream].meet(m) && follow && t.place.goesOn(m.stream, m.at) {
+			return errTwice
 		}
 		if !t.place.take(m.stream, m.at, m.whole, now) {
 			continue

@@ -2,15 +2,12 @@ package console
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"pgregory.net/rapid"
 
 	"github.com/payperplay/payperplay/protocol"
 )
@@ -71,105 +68,6 @@ func history(t interface {
 		}
 		lines = append(lines, got...)
 	}
-}
-
-// Whatever breaks in between — streams cut inside an entry, the agent killed, entries shown twice by the engine, the same text on
-// every line, both streams at once, the container restarted or replaced — each line is there once, in order, with a number of its own that never changes.
-func TestF02EveryLineOnce(t *testing.T) {
-	base := t.TempDir()
-	run := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		run++
-		seed := rapid.Uint64().Draw(rt, "seed")
-		steps := rapid.SliceOfN(rapid.IntRange(0, 6), 5, 40).Draw(rt, "steps")
-		dir := fmt.Sprintf("%s/%d", base, run)
-		synctest.Test(t, func(t *testing.T) { everyLineOnce(t, rt, dir, rand.New(rand.NewPCG(seed, 1)), steps) })
-	})
-}
-
-func everyLineOnce(t *testing.T, rt *rapid.T, dir string, rnd *rand.Rand, steps []int) {
-	c := newConsole(t, dir)
-	src := newMemLog("container-1")
-	clock := time.Now()
-	var want []string
-	var seen map[int64]string
-	check := func() {
-		time.Sleep(20 * time.Second)
-		synctest.Wait()
-		lines := history(t, c, "srv_a")
-		if got := texts(lines); !slices.Equal(got, want) {
-			rt.Fatalf("got %d lines, want %d\ngot  %.600q\nwant %.600q", len(got), len(want), got, want)
-		}
-		now := map[int64]string{}
-		for i, l := range lines {
-			if l.Seq != int64(i+1) {
-				rt.Fatalf("line %d has number %d", i, l.Seq)
-			}
-			now[l.Seq] = l.Text
-			if old, ok := seen[l.Seq]; ok && old != l.Text {
-				rt.Fatalf("number %d was %q and is %q", l.Seq, old, l.Text)
-			}
-		}
-		seen = now
-	}
-	attach := func() {
-		if err := c.Attach(t.Context(), "srv_a", src, Upstream{}); err != nil {
-			rt.Fatal(err)
-		}
-	}
-	attach()
-	for _, step := range steps {
-		switch step {
-		case 0, 1: // the game prints
-			for range rnd.IntN(60) {
-				clock = clock.Add(time.Duration(1 + rnd.IntN(3_000_000)))
-				time.Sleep(time.Until(clock))
-				text := "same"
-				if rnd.IntN(3) == 0 {
-					text = fmt.Sprint("line ", len(want))
-				}
-				stream := byte(1 + rnd.IntN(2))
-				for range rnd.IntN(3) { // a long line comes in pieces of one stamp
-					if rnd.IntN(5) == 0 {
-						src.add(logEntry{stream, clock, text})
-						want = append(want, text)
-					}
-				}
-				src.add(logEntry{stream, clock, text + "\n"})
-				want = append(want, text)
-			}
-		case 2: // the agent is killed
-			synctest.Wait()
-			c.die()
-			c = newConsole(t, dir)
-			attach()
-		case 3: // streams break anywhere
-			src.mu.Lock()
-			src.cuts = append(src.cuts, rnd.IntN(2000), rnd.IntN(60))
-			src.repeat = rnd.IntN(30) + 1
-			src.mu.Unlock()
-			c.reopen()
-		case 4: // the container restarts
-			synctest.Wait()
-			src.end(true)
-			if err := c.Drain(t.Context(), "srv_a"); err != nil {
-				rt.Fatal(err)
-			}
-			src.end(false)
-			attach()
-		case 5: // another container
-			src.end(true)
-			if err := c.Drain(t.Context(), "srv_a"); err != nil {
-				rt.Fatal(err)
-			}
-			src = newMemLog(src.id + "x")
-			attach()
-		case 6:
-			check()
-		}
-	}
-	check()
-	c.die()
 }
 
 // When the engine has dropped entries that were not read, the console says so.
