@@ -36,9 +36,11 @@ type Event struct {
 const MaxData = 64 << 10
 
 // Families are the first words that a type may have.
-func Families() []string { return []string{"server", "player", "billing", "backup", "node", "scaling"} }
+func Families() []string {
+	return []string{"server", "player", "billing", "backup", "node", "scaling", "store"}
+}
 
-var typeForm = regexp.MustCompile(`^(server|player|billing|backup|node|scaling)(\.[a-z0-9]+(_[a-z0-9]+)*)+$`)
+var typeForm = regexp.MustCompile(`^(server|player|billing|backup|node|scaling|store)(\.[a-z0-9]+(_[a-z0-9]+)*)+$`)
 
 // ErrCursorGone means that events after the cursor have been trimmed (or never existed: an older store was restored).
 // The reader takes the current state and Head in one View and follows from there.
@@ -70,7 +72,7 @@ type Options struct {
 	DB store.DB
 	// Retention is how long events are kept, as far as no holding cursor needs them longer; 0 means 90 days.
 	Retention time.Duration
-	// MaxEvents bounds their number likewise; 0 means 5 million.
+	// MaxEvents bounds their number likewise; 0 means 1 million (a store of about 500 MiB, which opens in about 2 s).
 	MaxEvents int64
 	// Poll is how often a follower looks without having been woken; 0 means 10 s.
 	Poll    time.Duration
@@ -105,7 +107,7 @@ func New(opts Options) (*Log, error) {
 		l.retention = 90 * 24 * time.Hour
 	}
 	if l.maxEvents == 0 {
-		l.maxEvents = 5_000_000
+		l.maxEvents = 1_000_000
 	}
 	if l.poll == 0 {
 		l.poll = 10 * time.Second
@@ -115,9 +117,7 @@ func New(opts Options) (*Log, error) {
 	}
 	l.bell.ring = make(chan struct{})
 	l.base.Store(-1)
-	var err error
-	l.m, err = newMetrics(opts.Metrics)
-	return l, err
+	return l, l.register(opts.Metrics)
 }
 
 // JSON makes an event's Data from a struct or map. A value that cannot be JSON is an error of the program: it panics.

@@ -1,7 +1,7 @@
 // Events as lines to read. Pure.
 import type { Event, Exit } from '../api/types';
 
-export const families = ['server', 'player', 'node', 'backup', 'scaling', 'billing'];
+export const families = ['server', 'player', 'node', 'backup', 'scaling', 'billing', 'store'];
 
 /** Puts events together, each once, newest first, the newest kept. */
 export function join(a: readonly Event[], b: readonly Event[], most: number): Event[] {
