@@ -37,7 +37,7 @@ func TestF14FlippedBytes(t *testing.T) {
 	results := map[string]int{}
 	seed := rand.Uint64()
 	for at := 0; at < flips; {
-		done, last := runFlips(t, dir, seed, at, flips, results)
+		done, last := runFlips(t, dir, "flips", seed, at, flips, results)
 		if at = done; at < flips { // the child died at flip number at: that is loud, not silent
 			t.Logf("flip %d of seed %d crashed the child: %s", at, seed, last)
 			results["crash"]++
@@ -86,11 +86,11 @@ func makeFlipStore(t *testing.T, path string) {
 	mustBeClean(t, path)
 }
 
-// runFlips lets a child do the flips [from, to) and returns the first one it has not finished.
-func runFlips(t *testing.T, dir string, seed uint64, from, to int, results map[string]int) (int, string) {
+// runFlips lets a child do the flips or tears [from, to) and returns the first one it has not finished.
+func runFlips(t *testing.T, dir, role string, seed uint64, from, to int, results map[string]int) (int, string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], dir, strconv.FormatUint(seed, 10), strconv.Itoa(from), strconv.Itoa(to))
-	cmd.Env = append(os.Environ(), envChild+"=flips")
+	cmd.Env = append(os.Environ(), envChild+"="+role)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()

@@ -16,6 +16,8 @@ func TestMain(m *testing.M) {
 		compactChild()
 	case "flips":
 		flipChild()
+	case "torn":
+		tornChild()
 	default:
 		os.Exit(m.Run())
 	}
