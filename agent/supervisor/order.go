@@ -249,7 +249,7 @@ func (s *Supervisor) Outdated(ctx context.Context, epochs map[string]int64) erro
 }
 
 // Inventory lists everything this node has something of, and the digest of the list.
-func (s *Supervisor) Inventory(ctx context.Context, _ protocol.InventoryRequest) (protocol.Inventory, error) {
+func (s *Supervisor) Inventory(ctx context.Context, req protocol.InventoryRequest) (protocol.Inventory, error) {
 	if err := s.loaded(ctx); err != nil {
 		return protocol.Inventory{}, err
 	}
@@ -267,5 +267,22 @@ func (s *Supervisor) Inventory(ctx context.Context, _ protocol.InventoryRequest)
 		h.Write(text)
 	}
 	inv.Hash = hex.EncodeToString(h.Sum(nil))
+	for _, id := range req.Details[:min(len(req.Details), maxDetails)] {
+		if r := s.find(id); r != nil {
+			if d, known := r.detail(); known {
+				inv.Details = append(inv.Details, d)
+			}
+		}
+	}
 	return inv, nil
+}
+
+// maxDetails bounds one answer.
+const maxDetails = 64
+
+// detail is what was ordered about the server; known is false for one that the journal has lost.
+func (r *runner) detail() (d protocol.Detail, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return protocol.Detail{Spec: r.row.Spec, Grant: r.row.Grant, Fresh: r.row.Fresh}, r.row.Spec.Image != ""
 }

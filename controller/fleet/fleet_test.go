@@ -330,7 +330,6 @@ func TestFactSwallowsRefusals(t *testing.T) {
 	r := newRig(t)
 	r.add("srv_a", nil)
 	r.assign("srv_a", "node_n1")
-	r.do(func(tx store.Tx) error { return fleet.Tombstones.Put(tx, fleet.Tombstone{Server: "srv_x", At: now}) })
 	for i, f := range []protocol.Fact{
 		{Observed: &protocol.Observed{Server: "srv_x", Epoch: 1, State: protocol.StateRunning}},
 		{Observed: &protocol.Observed{Server: "srv_a", Epoch: 0, State: protocol.StateRunning}},

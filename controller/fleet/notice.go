@@ -146,8 +146,13 @@ func noteOne(tx store.Tx, log Events, f, was Finding, at time.Time) error {
 	if err := Findings.Put(tx, f); err != nil || was.ID != "" && was.Undecided() && was.Sign == f.Sign {
 		return err
 	}
-	_, err := log.Append(tx, event.Event{Type: "server." + string(f.Sign), At: at, Server: f.Server, Node: f.Node, Actor: f.Node, Data: event.JSON(map[string]any{
-		"name": f.Name, "epoch": f.Agent.Epoch, "state": f.Agent.State, "store_epoch": f.StoreEpoch, "store_node": f.StoreNode, "store_desired": f.StoreDesired,
+	// It is the node's event, not the server's: the server may be another's, and the node may lie.
+	kind := "node." + string(f.Sign)
+	if f.Sign == SignUnknown || f.Sign == SignMissing {
+		kind += "_server"
+	}
+	_, err := log.Append(tx, event.Event{Type: kind, At: at, Node: f.Node, Actor: "agent:" + f.Node, Data: event.JSON(map[string]any{
+		"server": f.Server, "server_name": f.Name, "epoch": f.Agent.Epoch, "state": f.Agent.State, "store_epoch": f.StoreEpoch, "store_node": f.StoreNode, "store_desired": f.StoreDesired,
 	})})
 	return err
 }
@@ -157,42 +162,14 @@ func claimsMore(f, decided Finding) bool {
 	return f.Agent.Epoch > decided.Agent.Epoch || f.Sign != decided.Sign && f.Sign != SignDiffers
 }
 
-// Notice looks at one report of a node: at an observation that contradicts the store, and at any fact of a server that is undecided.
-// taken says that the report is not for Observe. Call it for every report, also of servers that are not the node's.
-func Notice(tx store.Tx, log Events, node string, r protocol.Report) (taken bool, err error) {
-	o := r.Fact.Observed
-	if o == nil || store.CheckKey(o.Server) != nil {
-		return false, countFact(tx, node, r)
-	}
-	rec, err := ReadRecovery(tx)
-	if err != nil {
-		return false, err
-	}
-	// What differs is asked of inventories alone: a report may be the very end of what was ordered.
-	sign, s, err := judge(tx, node, *o, false, rec)
-	if err != nil || sign == "" {
-		return false, err
-	}
-	f := finding(sign, node, *o, s, r.At)
-	was, err := Findings.Get(tx, f.ID)
-	switch {
-	case fault.KindOf(err) == fault.NotFound:
-		if n, err := countOf(tx, node); err != nil || n >= maxFindings {
-			return true, err
-		}
-	case err != nil:
-		return true, err
-	}
-	if err := noteOne(tx, log, f, was, r.At); err != nil || was.ID != "" && was.Undecided() {
-		return true, err
-	}
-	return true, Recount(tx)
-}
-
-// countFact notes that a report of an undecided server was not taken.
-func countFact(tx store.Tx, node string, r protocol.Report) error {
+// Notice keeps the findings of a node up to date by its reports: what it sees of a server that is undecided, and how many reports of
+// it were not taken. taken says that the report is not for Observe. A report alone opens no mode: what a node has it says at hello,
+// and a word about a server of another node is a lie more likely than a sign.
+func Notice(tx store.Tx, node string, r protocol.Report) (taken bool, err error) {
 	var server string
 	switch {
+	case r.Fact.Observed != nil:
+		server = r.Fact.Observed.Server
 	case r.Fact.Player != nil:
 		server = r.Fact.Player.Server
 	case r.Fact.Removed != nil:
@@ -200,17 +177,22 @@ func countFact(tx store.Tx, node string, r protocol.Report) error {
 	}
 	rec, err := ReadRecovery(tx)
 	if err != nil || rec.Undecided == 0 || store.CheckKey(server) != nil {
-		return err
+		return false, err
 	}
 	f, err := Findings.Get(tx, node+"/"+server)
-	if fault.KindOf(err) == fault.NotFound || err == nil && (!f.Undecided() || f.Sign == SignDiffers) {
-		return nil
+	if fault.KindOf(err) == fault.NotFound || err == nil && (!f.Undecided() || f.Sign == SignDiffers || f.Sign == SignMissing) {
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	f.Facts++
-	return Findings.Put(tx, f)
+	if o := r.Fact.Observed; o != nil && o.Epoch == f.Agent.Epoch {
+		f.Agent = *o
+		tidy(&f.Agent)
+		f.Seen = r.At.UTC()
+	}
+	return true, Findings.Put(tx, f)
 }
 
 // DropFindings deletes what waits for a choice because of a node that does not count any more: it was revoked.
@@ -230,16 +212,6 @@ func DropFindings(tx store.Tx, node string) error {
 		}
 	}
 	return Recount(tx)
-}
-
-func countOf(tx store.Tx, node string) (n int, err error) {
-	for _, err := range Findings.Match(tx, "node", node, "", 0, false) {
-		if err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
 }
 
 // Recount keeps Recovery.Undecided right; call it after findings were written.

@@ -21,7 +21,7 @@ type Events interface {
 // Fact takes one report of a node. A fact that the node has no right to tell or that is out of date (a server it does not have, an
 // older epoch) changes nothing and is no error: asking for it again would not help. An error means that the transaction must fail.
 func Fact(tx store.Tx, log Events, node string, r protocol.Report) error {
-	taken, err := Notice(tx, log, node, r)
+	taken, err := Notice(tx, node, r)
 	if err != nil || taken {
 		return err
 	}

@@ -15,6 +15,7 @@ type Snapshot struct {
 	Servers  map[string]Server
 	Nodes    map[string]Node
 	Bookings map[string]Booking
+	Gate     Gate // of ReadUnsettled only
 }
 
 // Read takes the whole fleet.
@@ -45,6 +46,9 @@ func (s *Snapshot) readRoom(tx store.Tx) (err error) {
 func ReadUnsettled(tx store.Tx, now time.Time) (Snapshot, error) {
 	s := Snapshot{At: now, Nodes: map[string]Node{}, Bookings: map[string]Booking{}}
 	var err error
+	if s.Gate, err = ReadGate(tx); err != nil {
+		return s, err
+	}
 	if s.Servers, err = collect(Servers.Range(tx, "unsettled", nil, nil, 0, false), Servers.Key); err != nil {
 		return s, err
 	}

@@ -63,6 +63,9 @@ func (l *Lifecycle) Create(ctx context.Context, actor string, in CreateInput) (f
 			}
 			return fault.New(fault.Conflict, "there is a server "+s.Name+" already", "choose another name")
 		}
+		if err := refuse(tx, fleet.Server{}, "created"); err != nil {
+			return err
+		}
 		if err := fleet.Servers.Put(tx, s); err != nil {
 			return err
 		}

@@ -20,6 +20,9 @@ func (l *Lifecycle) Delete(ctx context.Context, actor, name string) (fleet.Serve
 			return err
 		}
 		out = s
+		if err := refuse(tx, s, "deleted"); err != nil {
+			return err
+		}
 		v, err := admit(s, fleet.OpDelete, now)
 		if err != nil || v == join {
 			return err

@@ -81,6 +81,7 @@ type Lifecycle struct {
 	mu     sync.Mutex
 	sent   map[string]Sent // by server: the last order, so that it is not repeated at once
 	flight map[string]int  // orders under way, by server and kind, and by node
+	asked  time.Time       // when nodes were last asked for details of findings
 	wg     sync.WaitGroup
 }
 

@@ -10,6 +10,8 @@ type metrics struct {
 	actions   *prometheus.CounterVec
 	unsettled prometheus.Gauge
 	waiting   prometheus.Gauge
+	recovery  prometheus.Gauge
+	undecided prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -23,11 +25,17 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "payperplay_lifecycle_waiting_servers", Help: "Servers that are to run and have no room.",
 		}),
+		recovery: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "payperplay_recovery_mode", Help: "1 while the store is known to be older than the agents and nothing is started by itself.",
+		}),
+		undecided: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "payperplay_recovery_undecided", Help: "Contradictions between store and agents that wait for an operator.",
+		}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.actions, m.unsettled, m.waiting} {
+	for _, c := range []prometheus.Collector{m.actions, m.unsettled, m.waiting, m.recovery, m.undecided} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -50,6 +58,12 @@ func (m *metrics) seen(s fleet.Snapshot) {
 			waiting++
 		}
 	}
+	open := 0.0
+	if s.Gate.Open {
+		open = 1
+	}
+	m.recovery.Set(open)
+	m.undecided.Set(float64(len(s.Gate.Undecided)))
 	m.unsettled.Set(float64(len(s.Servers)))
 	m.waiting.Set(float64(waiting))
 }

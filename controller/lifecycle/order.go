@@ -68,8 +68,11 @@ func (l *Lifecycle) still(ctx context.Context, a Action) (s fleet.Server, ok boo
 	err = l.db.View(ctx, func(tx store.Tx) error {
 		var n *fleet.Node
 		var b *fleet.Booking
-		s, n, b, err = read(tx, a.Server)
-		ok = err == nil && s.ID != "" && s.Node == a.Node && (plant.On(plant.MissingRecheck) || Decide(s, n, b, time.Now()) == a.Do)
+		if s, n, b, err = read(tx, a.Server); err != nil || s.ID == "" || s.Node != a.Node {
+			return err
+		}
+		d, err := next(tx, s, n, b, time.Now())
+		ok = err == nil && (plant.On(plant.MissingRecheck) || d == a.Do)
 		return err
 	})
 	return s, ok, err
@@ -101,7 +104,10 @@ func (l *Lifecycle) giveStart(ctx context.Context, rt protocol.Runtime, a Action
 	err = l.db.Update(ctx, func(tx store.Tx) error {
 		ok = false
 		s, n, b, err := read(tx, a.Server)
-		if err != nil || s.ID == "" || s.Node != a.Node || Decide(s, n, b, now) != Start && !plant.On(plant.MissingRecheck) {
+		if err != nil || s.ID == "" || s.Node != a.Node {
+			return err
+		}
+		if d, err := next(tx, s, n, b, now); err != nil || d != Start && !plant.On(plant.MissingRecheck) {
 			return err
 		}
 		if ok = true; s.Op != nil {
@@ -153,7 +159,10 @@ func (l *Lifecycle) refused(ctx context.Context, a Action, cause error) error {
 	}
 	err := l.update(context.WithoutCancel(ctx), func(tx store.Tx) error {
 		s, n, b, err := read(tx, a.Server)
-		if err != nil || s.ID == "" || s.Node != a.Node || Decide(s, n, b, now) != Start {
+		if err != nil || s.ID == "" || s.Node != a.Node {
+			return err
+		}
+		if d, err := next(tx, s, n, b, now); err != nil || d != Start {
 			return err
 		}
 		if final {

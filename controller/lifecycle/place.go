@@ -86,8 +86,8 @@ func (l *Lifecycle) place(ctx context.Context, s fleet.Server, since time.Time) 
 			return err
 		}
 		out = cur
-		if Decide(cur, nil, nil, now) != Place && !plant.On(plant.MissingRecheck) {
-			return nil
+		if d, err := next(tx, cur, nil, nil, now); err != nil || d != Place && !plant.On(plant.MissingRecheck) {
+			return err
 		}
 		if node == "" {
 			out, err = l.wait(tx, cur, why.Explain(), now)

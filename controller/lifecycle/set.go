@@ -79,6 +79,9 @@ func (l *Lifecycle) set(ctx context.Context, actor string, old fleet.Server, ask
 			_, err := admit(s, fleet.OpStart, now)
 			return err
 		}
+		if err := refuse(tx, s, "changed"); err != nil {
+			return err
+		}
 		if s.Revision != old.Revision {
 			return fault.New(fault.Precondition, "server "+s.Name+" was changed by somebody else", "read it again, and repeat the change if it still makes sense")
 		}

@@ -15,7 +15,10 @@ func (l *Lifecycle) carry(ctx context.Context, a Action) error {
 	now := time.Now().UTC()
 	return l.update(ctx, func(tx store.Tx) error {
 		s, n, b, err := read(tx, a.Server)
-		if err != nil || s.ID == "" || Decide(s, n, b, now) != a.Do {
+		if err != nil || s.ID == "" {
+			return err
+		}
+		if d, err := next(tx, s, n, b, now); err != nil || d != a.Do {
 			return err
 		}
 		switch a.Do {

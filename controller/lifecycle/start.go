@@ -10,7 +10,7 @@ import (
 )
 
 // Start makes a server run. It returns when that is written and, where there is room, booked: Server.Waiting says otherwise.
-// Kinds: not_found, conflict (a stop or another operation is under way), forbidden (it is held).
+// Kinds: not_found, conflict (a stop or another operation is under way, or the recovery mode), forbidden (it is held).
 func (l *Lifecycle) Start(ctx context.Context, actor, name string) (fleet.Server, error) {
 	return l.run(ctx, actor, name, fleet.OpStart)
 }
@@ -37,6 +37,9 @@ func (l *Lifecycle) run(ctx context.Context, actor, name string, kind fleet.OpKi
 
 // wantRunning is the transaction of start and restart. Room on the server's own node is booked at once; a server without one is placed after it.
 func (l *Lifecycle) wantRunning(tx store.Tx, s fleet.Server, actor, op string, kind fleet.OpKind, now time.Time) (fleet.Server, error) {
+	if err := refuse(tx, s, "started"); err != nil {
+		return s, err
+	}
 	v, err := admit(s, kind, now)
 	if err != nil || v == join {
 		return s, err

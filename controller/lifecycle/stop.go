@@ -25,6 +25,9 @@ func (l *Lifecycle) halt(ctx context.Context, actor, name, reason string, kind f
 			return err
 		}
 		out = s
+		if err := l.mayHalt(tx, s, actor, kind, now); err != nil {
+			return err
+		}
 		v, err := admit(s, kind, now)
 		if err != nil || v == join {
 			return err

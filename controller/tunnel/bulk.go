@@ -113,7 +113,7 @@ func (t *Tunnel) openBulk(ctx context.Context, p *peer) error {
 
 // startBulk matches a bulk connection with who waits for it. Without a ticket for this very node it is closed.
 func (t *Tunnel) startBulk(life context.Context, tc *tls.Conn) {
-	id, err := t.who(life, tc)
+	id, _, err := t.who(life, tc)
 	ticket := make([]byte, ticketSize)
 	if err == nil {
 		_ = tc.SetReadDeadline(time.Now().Add(handshakeTime))

@@ -93,17 +93,7 @@ func (t *Tunnel) farewell(ctx context.Context) {
 		}
 	}
 	t.mu.Unlock()
-	// One agent may be back at once; 10,000 take 10 s.
-	spread := min(int64(len(peers))*2, 10_000)
-	group := errgroup.Group{}
-	group.SetLimit(256)
-	for _, p := range peers {
-		group.Go(func() error {
-			p.dismiss(ctx, protocol.GoodbyeRequest{Reason: "the controller is going down", Retry: true, SpreadMS: spread})
-			return nil
-		})
-	}
-	_ = group.Wait()
+	t.dismissAll(ctx, peers, "the controller is going down")
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	err := t.db.Update(ctx, func(tx store.Tx) error {
@@ -125,4 +115,18 @@ func (t *Tunnel) farewell(ctx context.Context) {
 	if err != nil {
 		t.log.WarnContext(ctx, "last contact of the nodes was not saved", "error", err)
 	}
+}
+
+// dismissAll ends sessions. One agent may be back at once; 10,000 take 10 s.
+func (t *Tunnel) dismissAll(ctx context.Context, peers []*peer, reason string) {
+	spread := min(int64(len(peers))*2, 10_000)
+	group := errgroup.Group{}
+	group.SetLimit(256)
+	for _, p := range peers {
+		group.Go(func() error {
+			p.dismiss(ctx, protocol.GoodbyeRequest{Reason: reason, Retry: true, SpreadMS: spread})
+			return nil
+		})
+	}
+	_ = group.Wait()
 }

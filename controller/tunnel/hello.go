@@ -43,11 +43,14 @@ func (h home) Hello(ctx context.Context, req protocol.Hello) (protocol.Welcome, 
 	if err != nil {
 		return protocol.Welcome{}, err
 	}
-	if err := p.refused; err != nil {
+	if err := p.refused; err != nil && p.key == nil {
 		return protocol.Welcome{}, h.t.turnAway(p, "barred", err)
 	}
 	if reason, err := checkHello(&req); err != nil {
 		return protocol.Welcome{}, h.t.turnAway(p, reason, err)
+	}
+	if p.refused != nil {
+		return protocol.Welcome{}, h.t.unknown(ctx, p, req)
 	}
 	var g greeting
 	now := time.Now().UTC()
@@ -143,7 +146,12 @@ func (t *Tunnel) greet(tx store.Tx, p *peer, id string, req protocol.Hello, now 
 func (t *Tunnel) aheadOfUs(tx store.Tx, n fleet.Node, e Enrolment, req protocol.Hello, now time.Time) (greeting, error) {
 	g := greeting{reason: "term", denied: fault.New(fault.Stale,
 		fmt.Sprintf("node %s has followed a controller of term %d, this one has term %d: its state is an old copy", n.Name, req.Term, t.db.Term()),
-		"stop this controller if another one runs; if the store was restored from a backup, see \"Restoring\" in docs/operations.md")}
+		"stop this controller if another one runs; if the store was restored from a backup: `controller recovery show`")}
+	if err := fleet.NoticeTerm(tx, t.opts.Events, n, req.Term, t.db.Term(), now); fault.KindOf(err) == fault.Invalid {
+		return greeting{reason: "term", denied: err}, nil
+	} else if err != nil {
+		return g, err
+	}
 	if now.Sub(e.Warned) < warnEvery {
 		return g, nil
 	}
@@ -206,6 +214,9 @@ func (t *Tunnel) noteFacts(tx store.Tx, n *fleet.Node, e *Enrolment, req protoco
 	}
 	if lost := req.NextSeq - 1 - n.AckSeq; lost > 0 {
 		// Acknowledged once, unknown now: our state is older than that. The agent cannot send them again; its inventory tells the outcome.
+		if err := fleet.NoticeLost(tx, t.opts.Events, *n, n.AckSeq+1, req.NextSeq-1, now); err != nil {
+			return err
+		}
 		if err := t.emit(tx, "node.reports_lost", n.ID, agentActor(n.ID), map[string]any{"from": n.AckSeq + 1, "to": req.NextSeq - 1}); err != nil {
 			return err
 		}
@@ -237,6 +248,9 @@ func (t *Tunnel) takeInventory(tx store.Tx, n *fleet.Node, e *Enrolment, req pro
 		}
 	}
 	n.UpdatedAt = now
+	if !need {
+		n.InventoryAt = now
+	}
 	if err := fleet.Nodes.Put(tx, *n); err != nil {
 		return need, err
 	}
@@ -246,24 +260,36 @@ func (t *Tunnel) takeInventory(tx store.Tx, n *fleet.Node, e *Enrolment, req pro
 	return need, t.opts.Inventory(tx, n.ID, req.Inventory)
 }
 
-// epochs gives the current epoch of every server the node has or should have, as far as it is known.
+// epochs gives what the node is to be told of every server it has or should have.
 func epochs(tx store.Tx, node string, has []string) (map[string]int64, error) {
+	gate, err := fleet.ReadGate(tx)
+	if err != nil {
+		return nil, err
+	}
 	out := map[string]int64{}
-	for _, id := range has {
-		s, err := fleet.Servers.Get(tx, id)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
+	tell := func(id string) error {
+		epoch, err := fleet.Told(tx, node, id, gate)
+		if err == nil && epoch > 0 {
+			out[id] = epoch
 		}
-		if err != nil {
+		return err
+	}
+	for _, id := range has {
+		if err := tell(id); err != nil {
 			return nil, err
 		}
-		out[id] = s.Epoch
 	}
+	var own []string
 	for s, err := range fleet.Servers.Match(tx, "node", node, "", 0, false) {
 		if err != nil {
 			return nil, err
 		}
-		out[s.ID] = s.Epoch
+		own = append(own, s.ID)
+	}
+	for _, id := range own {
+		if err := tell(id); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }

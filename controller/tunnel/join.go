@@ -107,6 +107,13 @@ func (t *Tunnel) enrol(tx store.Tx, a applicant) (fleet.Node, *refusal, error) {
 	if err != nil {
 		return fleet.Node{}, nil, err
 	}
+	recovery, err := fleet.ReadRecovery(tx)
+	if err != nil {
+		return fleet.Node{}, nil, err
+	}
+	if row.Created.Before(recovery.Since) && row.Used.IsZero() {
+		row.Expires = row.Created // it may have been used in the time that the store has forgotten
+	}
 	no, again := checkToken(row, a.claim, a.now)
 	if no != nil {
 		return fleet.Node{}, no, t.emitRefused(tx, a, row, no)

@@ -109,7 +109,7 @@ func (t *Tunnel) readmit(tx store.Tx, id, keyHash, from string, now time.Time) (
 
 // AllowRecovery lets a node come back by its key three more times.
 func (t *Tunnel) AllowRecovery(ctx context.Context, actor, nameOrID string) error {
-	return t.change(ctx, actor, nameOrID, "node.recovery_allowed", func(n *fleet.Node, _ *Enrolment) error {
+	return t.change(ctx, actor, nameOrID, "node.recovery_allowed", func(_ store.Tx, n *fleet.Node, _ *Enrolment) error {
 		n.Recoveries = 0
 		return nil
 	})

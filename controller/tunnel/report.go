@@ -108,6 +108,9 @@ func (t *Tunnel) take(tx store.Tx, p *peer, reports []protocol.Report) (intake, 
 		}
 		in.ack.Seq = r.Seq
 		if !mine {
+			if _, err := fleet.Notice(tx, p.node, r); err != nil {
+				return in, err
+			}
 			in.foreign++
 			continue
 		}

@@ -15,10 +15,13 @@ import (
 // the controller cannot reach them any more. Revoking twice is no error.
 func (t *Tunnel) Revoke(ctx context.Context, actor, nameOrID string) error {
 	var id string
-	err := t.change(ctx, actor, nameOrID, "node.revoked", func(n *fleet.Node, _ *Enrolment) error {
+	err := t.change(ctx, actor, nameOrID, "node.revoked", func(tx store.Tx, n *fleet.Node, _ *Enrolment) error {
 		id = n.ID
 		if n.Revoked {
 			return errNothing
+		}
+		if err := fleet.DropFindings(tx, n.ID); err != nil {
+			return err
 		}
 		n.Revoked, n.Reason, n.Session = true, "revoked by "+actor, nil
 		return nil
@@ -34,7 +37,7 @@ func (t *Tunnel) Revoke(ctx context.Context, actor, nameOrID string) error {
 // Unlock lets a node in again whose key was used by two copies. The operator has made sure that one copy is left.
 func (t *Tunnel) Unlock(ctx context.Context, actor, nameOrID string) error {
 	var id string
-	err := t.change(ctx, actor, nameOrID, "node.unlocked", func(n *fleet.Node, e *Enrolment) error {
+	err := t.change(ctx, actor, nameOrID, "node.unlocked", func(_ store.Tx, n *fleet.Node, e *Enrolment) error {
 		if id = n.ID; !n.Locked {
 			return fault.New(fault.Conflict, "node "+n.Name+" is not locked", "see `controller node show "+n.Name+"`")
 		}
@@ -55,7 +58,7 @@ func (t *Tunnel) Unlock(ctx context.Context, actor, nameOrID string) error {
 var errNothing = errors.New("nothing to change")
 
 // change is a transaction of an operator on one node.
-func (t *Tunnel) change(ctx context.Context, actor, nameOrID, kind string, fn func(*fleet.Node, *Enrolment) error) error {
+func (t *Tunnel) change(ctx context.Context, actor, nameOrID, kind string, fn func(store.Tx, *fleet.Node, *Enrolment) error) error {
 	err := t.db.Update(ctx, func(tx store.Tx) error {
 		n, err := fleet.FindNode(tx, nameOrID)
 		if err != nil {
@@ -66,7 +69,7 @@ func (t *Tunnel) change(ctx context.Context, actor, nameOrID, kind string, fn fu
 			return err
 		}
 		e.Node = n.ID
-		if err := fn(&n, &e); err != nil {
+		if err := fn(tx, &n, &e); err != nil {
 			return err
 		}
 		n.UpdatedAt, n.UpdatedBy = time.Now().UTC(), actor

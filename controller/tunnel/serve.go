@@ -175,25 +175,30 @@ func (t *Tunnel) configFor(alpn string) (*tls.Config, error) {
 	return cfg, nil
 }
 
-// who gives the node that a verified connection belongs to, and why it may not come in (nil: it may).
-func (t *Tunnel) who(ctx context.Context, tc *tls.Conn) (id string, barred error) {
+// who gives the node that a verified connection belongs to, and why it may not come in (nil: it may). key is that of a node
+// which the store does not know: the handshake has proven that it has it, and our CA that the node is its.
+func (t *Tunnel) who(ctx context.Context, tc *tls.Conn) (id string, key []byte, barred error) {
 	certs := tc.ConnectionState().PeerCertificates // VerifyConnection has seen them
 	cert := certs[0]
 	clear(certs) // the connection would keep the parsed certificate for its life: 3 KiB for each of 10,000 agents
 	id, err := nodeOf(cert, t.ca.Cluster())
 	if err != nil {
-		return "", err
+		return "", nil, err
+	}
+	known := t.lookUp(ctx, id, spkiOf(cert.RawSubjectPublicKeyInfo))
+	if errors.Is(known, errNotKnown) {
+		return id, slices.Clone(cert.RawSubjectPublicKeyInfo), known
 	}
 	if err := expired(cert, time.Now()); err != nil {
-		return id, err
+		return id, nil, err
 	}
-	return id, t.lookUp(ctx, id, spkiOf(cert.RawSubjectPublicKeyInfo))
+	return id, nil, known
 }
 
 // startControl makes a session of a control connection. A node that may not come in gets one too, but only to hear why.
 func (t *Tunnel) startControl(life context.Context, tc *tls.Conn, from netip.Addr) {
 	p := &peer{t: t, remote: from}
-	p.node, p.refused = t.who(life, tc)
+	p.node, p.key, p.refused = t.who(life, tc)
 	s, err := rpc.NewSession(tc, rpc.Options{
 		Logger: t.log, Term: t.db.Term, DeadAfter: t.opts.DeadAfter, Watch: t.watch, Metrics: t.rpcm,
 	})

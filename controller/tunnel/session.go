@@ -21,6 +21,7 @@ type peer struct {
 	session  session
 	agent    remote
 	refused  error        // known since the handshake: Hello answers with it
+	key      []byte       // SPKI, only of a node that the store does not know
 	deadline *time.Timer  // of the Hello
 	rtt      atomic.Int64 // ns, of the last sample
 
@@ -57,7 +58,7 @@ func (t *Tunnel) lookUp(ctx context.Context, id, key string) error {
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return fault.New(fault.Unauthorized, "this controller does not know the node "+id, "was an old backup restored? enrol the agent again with a new token and an empty --data")
+		return notKnown(id)
 	}
 	if err != nil {
 		return err
@@ -66,6 +67,16 @@ func (t *Tunnel) lookUp(ctx context.Context, id, key string) error {
 		return fault.New(fault.Unauthorized, "node "+n.Name+" is bound to another key", "enrol the agent again with a new token and an empty --data")
 	}
 	return barred(n)
+}
+
+// errNotKnown marks the refusal of a node that has papers of ours and no row.
+var errNotKnown = errors.New("node without a row")
+
+// notKnown turns away a node whose certificate is ours and which the store does not know: an old backup was restored. It must
+// not be told that it is unauthorized, or it would never come again, also not when an operator has let it in.
+func notKnown(id string) error {
+	return fault.Wrap(errNotKnown, fault.Forbidden, "this controller does not know the node "+id+", though its certificate is ours: an old backup was restored",
+		"the operator lets it in or not: `controller recovery show`; its games run on meanwhile")
 }
 
 // barred says why a node is kept out, in words that the agent logs.
