@@ -205,6 +205,9 @@ func TestIdentitySurvivesAndRefusesDamage(t *testing.T) {
 	if back.Node != i.Node || !slices.Equal(back.Pins, i.Pins) || !samePublic(back.key.Public(), i.key.Public()) {
 		t.Fatalf("read back %+v", back)
 	}
+	if next, err := back.take(papers{back.Cert, back.CA}, back.Pins); err != nil || back.tickets == nil || next.tickets == back.tickets {
+		t.Errorf("tickets of the old certificate are kept beside a new one: %v", err)
+	}
 	if none, err := loadIdentity(t.TempDir()); none != nil || err != nil {
 		t.Errorf("an empty directory: %v, %v", none, err)
 	}

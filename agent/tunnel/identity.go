@@ -39,8 +39,9 @@ type identity struct {
 	Pins        []string `json:"pins"`
 	FlagPins    []string `json:"flag_pins"` // as given on the command line, to notice when the operator changes them
 
-	key  crypto.Signer
-	leaf *x509.Certificate
+	key     crypto.Signer
+	leaf    *x509.Certificate
+	tickets tls.ClientSessionCache // of connections made with leaf; in memory only
 }
 
 // loadIdentity reads the identity; nil if this machine is not enrolled.
@@ -68,6 +69,7 @@ func loadIdentity(dir string) (*identity, error) {
 	if !samePublic(i.leaf.PublicKey, i.key.Public()) {
 		return nil, unreadable(filepath.Join(dir, keyFile), errors.New("the key does not belong to the certificate"))
 	}
+	i.tickets = tls.NewLRUClientSessionCache(1)
 	return i, nil
 }
 
@@ -147,7 +149,7 @@ func (i *identity) take(p papers, trusted []string) (*identity, error) {
 		return nil, badPapers(err.Error())
 	}
 	next := *i
-	next.Cert, next.CA, next.Pins, next.leaf = p.cert, p.ca, pins, leaf
+	next.Cert, next.CA, next.Pins, next.leaf, next.tickets = p.cert, p.ca, pins, leaf, tls.NewLRUClientSessionCache(1)
 	return &next, nil
 }
 

@@ -158,6 +158,7 @@ func openBench(t testing.TB, dir string) (*bolt.DB, *tunnel.Authority, *event.Lo
 type herd struct {
 	key   *ecdsa.PrivateKey
 	certs [][]byte
+	cache []tls.ClientSessionCache // an agent keeps the ticket of its last session
 	roots *x509.CertPool
 	name  string
 	dir   string
@@ -184,6 +185,7 @@ func newHerd(b testing.TB, n int) *herd {
 		cert, err := ca.IssueNode(fmt.Sprintf("node_%d", i), key.Public(), time.Now(), 24*time.Hour)
 		must(b, err)
 		h.certs = append(h.certs, cert)
+		h.cache = append(h.cache, tls.NewLRUClientSessionCache(1))
 	}
 	must(b, db.Close())
 	return h
@@ -244,11 +246,11 @@ func (h *herd) dial(addr, alpn string, i int) (*tls.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := rpc.TuneTLS(&tls.Config{RootCAs: h.roots, ServerName: h.name, NextProtos: []string{alpn},
-		Certificates: []tls.Certificate{{Certificate: [][]byte{h.certs[i]}, PrivateKey: h.key}}})
-	if alpn == "" {
-		cfg.NextProtos = nil
+	cfg := &tls.Config{RootCAs: h.roots, ServerName: h.name, Certificates: []tls.Certificate{{Certificate: [][]byte{h.certs[i]}, PrivateKey: h.key}}}
+	if alpn != "" {
+		cfg.NextProtos, cfg.ClientSessionCache = []string{alpn}, h.cache[i]
 	}
+	rpc.TuneTLS(cfg)
 	conn := tls.Client(rpc.Wire(raw), cfg)
 	return conn, conn.Handshake()
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -154,6 +155,20 @@ func (a *Authority) issueNode(node string, key crypto.PublicKey, from time.Time,
 	tmpl.URIs = []*url.URL{{Scheme: "spiffe", Host: a.cluster, Path: "/node/" + node}}
 	tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return x509.CreateCertificate(rand.Reader, tmpl, a.active.cert, key, a.active.key)
+}
+
+// ticketKey seals the session tickets of agents. It follows from the active CA's key, so that a restart, or another controller
+// with the same CA, takes them, a rotation of the CA ends them, and no further secret is on the disk.
+func (a *Authority) ticketKey() (out [32]byte, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	secret, err := x509.MarshalPKCS8PrivateKey(a.active.key)
+	if err != nil {
+		return out, err
+	}
+	key, err := hkdf.Key(sha256.New, secret, nil, "payperplay session tickets "+a.cluster, len(out))
+	copy(out[:], key)
+	return out, err
 }
 
 func template(name string, now time.Time, life time.Duration) (*x509.Certificate, error) {

@@ -321,6 +321,7 @@ type stranger struct {
 	tickets chan string // of OpenBulk, over any session
 	// prove replaces the honest proof of a recovery.
 	prove func(exporter []byte) []byte
+	cache   tls.ClientSessionCache // nil: no tickets
 }
 
 func (c *cluster) stranger() *stranger {
@@ -343,7 +344,7 @@ func (s *stranger) dial(alpn string) (*tls.Conn, error) {
 		must(s.t, err)
 		pool.AddCert(ca)
 	}
-	cfg := rpc.TuneTLS(&tls.Config{RootCAs: pool, ServerName: s.c.ca.Cluster(), NextProtos: []string{alpn}})
+	cfg := rpc.TuneTLS(&tls.Config{RootCAs: pool, ServerName: s.c.ca.Cluster(), NextProtos: []string{alpn}, ClientSessionCache: s.cache})
 	if s.cert != nil {
 		cfg.Certificates = []tls.Certificate{{Certificate: [][]byte{s.cert}, PrivateKey: s.key}}
 	}
@@ -398,6 +399,11 @@ func (s *stranger) session() *callee {
 	s.t.Helper()
 	conn, err := s.dial(protocol.ALPNControl)
 	must(s.t, err)
+	return s.sessionOn(conn)
+}
+
+func (s *stranger) sessionOn(conn *tls.Conn) *callee {
+	s.t.Helper()
 	rs, err := rpc.NewSession(conn, rpc.Options{Client: true, Heartbeat: rpc.DefaultHeartbeat})
 	must(s.t, err)
 	c := &callee{Session: rs, Home: rpc.NewHome(rs), goodbye: make(chan protocol.GoodbyeRequest, 4)}

@@ -171,6 +171,14 @@ func (t *Tunnel) configFor(alpn string) (*tls.Config, error) {
 		cfg.ClientAuth = tls.RequireAnyClientCert
 		cfg.VerifyConnection = func(cs tls.ConnectionState) error { return t.ca.verifyNode(cs.PeerCertificates) }
 	}
+	if alpn == protocol.ALPNControl {
+		// 10,000 agents come back at once after a restart. Whether a node may come in is asked of its row at each Hello, not of its papers.
+		key, err := t.ca.ticketKey()
+		if err != nil {
+			return nil, err
+		}
+		rpc.Tickets(cfg, key)
+	}
 	t.configs[alpn] = cfg
 	return cfg, nil
 }

@@ -19,11 +19,21 @@ func Wire(raw net.Conn) net.Conn {
 	return &wire{Conn: raw}
 }
 
-// TuneTLS sets what the tunnel wants of TLS: version 1.3, full records from the first byte, no session tickets (memory for each agent, and never used).
+// TuneTLS sets what the tunnel wants of TLS: version 1.3, full records from the first byte, session tickets only where both sides ask for them:
+// a client by its ClientSessionCache, a server by Tickets.
 func TuneTLS(c *tls.Config) *tls.Config {
 	c.MinVersion = tls.VersionTLS13
 	c.DynamicRecordSizingDisabled = true
-	c.SessionTicketsDisabled = true
+	c.SessionTicketsDisabled = c.ClientSessionCache == nil
+	return c
+}
+
+// Tickets lets clients of c that come back skip the certificates: what was proven when the ticket was given counts until the client's certificate
+// expires, a week at most. Keys are still exchanged anew (PSK with ECDHE), VerifyConnection still sees the client's certificate, and nothing
+// is kept here for any client. key must be as secret as the CA's key and the same after a restart.
+func Tickets(c *tls.Config, key [32]byte) *tls.Config {
+	c.SessionTicketsDisabled = false
+	c.SetSessionTicketKeys([][32]byte{key})
 	return c
 }
 
