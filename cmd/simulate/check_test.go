@@ -85,7 +85,7 @@ func (w *world) unrest() string {
 	for _, m := range w.nodes {
 		switch n := now.Nodes[m.id]; {
 		case n.Session == nil:
-			return m.name + " is not connected"
+			return m.name + " is not connected: " + m.process().tun.Status().Problem
 		case n.Facts.Boot != m.process().boot:
 			return m.name + " is known by an old boot"
 		}
@@ -145,8 +145,8 @@ func (w *world) roomFor(s fleet.Server, now rows) string {
 func (w *world) checkRest() {
 	now := w.truth.now()
 	for _, s := range now.Servers {
-		if s.Problem != nil && !w.truth.excused(s.ID) {
-			w.violate("converge", "server %s was given up without a reason: %s", s.Name, s.Problem.Message)
+		if s.Problem != nil && s.Desired != fleet.Running && !w.truth.excused(s.ID) {
+			w.violate("converge", "server %s is to be %s, is %s, and was given up without a reason: %s", s.Name, s.Desired, s.Observed.State, s.Problem.Message)
 		}
 		b := now.Bookings[s.ID]
 		if s.Wanted() != fleet.Running && b.Runs {

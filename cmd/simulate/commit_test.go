@@ -31,8 +31,11 @@ func (t *truth) committed(c *controllerProcess, rec *record) {
 	if term := c.db.Term(); term < t.term {
 		t.w.violate("term", "%s wrote with term %d, the leader has %d", c.name, term, t.term)
 	}
-	t.checkEvents(c, ch)
 	t.checkReports(ch, rec)
+	if _, entered := rec.puts["recovery"]; entered {
+		t.w.violate("recovery", "the controller takes its store for an old one: %v", ch.events)
+	}
+	t.checkEvents(c, ch)
 	for id, s := range ch.servers {
 		t.checkServer(id, s, ch, rec)
 	}
@@ -108,6 +111,9 @@ func (t *truth) checkReports(ch change, rec *record) {
 	}
 	for id, n := range ch.nodes {
 		was, known := t.rows.Nodes[id]
+		if n != nil && (n.Session == nil) != (was.Session == nil) {
+			t.w.note("store", "%s has a session: %t", id, n.Session != nil)
+		}
 		if n == nil || !known || n.AckSeq == was.AckSeq {
 			continue
 		}

@@ -29,6 +29,7 @@ type controllerProcess struct {
 	tun    *tunnel.Tunnel
 	life1  *lifecycle.Lifecycle
 	nodes  *provision.Provision
+	door   *quiet
 
 	ctx    context.Context // what runs; ends when it is told to end, or dies
 	cancel context.CancelFunc
@@ -40,19 +41,25 @@ type controllerProcess struct {
 	dead bool
 }
 
-// quiet is a listener that nobody dials: agents come over wires.
+// quiet is a listener that nobody dials: agents come over wires, from the moment on when somebody accepts here.
 type quiet struct {
-	once sync.Once
-	done chan struct{}
+	once  sync.Once
+	done  chan struct{}
+	ready chan struct{}
+	first sync.Once
 }
 
-func (q *quiet) Accept() (net.Conn, error) { <-q.done; return nil, net.ErrClosed }
-func (q *quiet) Close() error              { q.once.Do(func() { close(q.done) }); return nil }
-func (q *quiet) Addr() net.Addr            { return &net.TCPAddr{} }
+func (q *quiet) Accept() (net.Conn, error) {
+	q.first.Do(func() { close(q.ready) })
+	<-q.done
+	return nil, net.ErrClosed
+}
+func (q *quiet) Close() error   { q.once.Do(func() { close(q.done) }); return nil }
+func (q *quiet) Addr() net.Addr { return &net.TCPAddr{} }
 
 // serve starts a controller on the world's store, as package controller wires it, and makes it the leader.
 func (w *world) serve(n int) (*controllerProcess, error) {
-	c := &controllerProcess{w: w, name: fmt.Sprintf("controller%d", n)}
+	c := &controllerProcess{w: w, name: fmt.Sprintf("controller%d", n), door: &quiet{done: make(chan struct{}), ready: make(chan struct{})}}
 	c.ctx, c.cancel = context.WithCancel(w.ctx)
 	c.life, c.end = context.WithCancel(w.ctx)
 	tables := slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables())
@@ -72,7 +79,7 @@ func (w *world) serve(n int) (*controllerProcess, error) {
 	w.truth.led(c)
 	w.truth.compare(c)
 	w.lead(c)
-	c.run("tunnel", func(ctx context.Context) error { return c.tun.Serve(ctx, &quiet{done: make(chan struct{})}) })
+	c.run("tunnel", func(ctx context.Context) error { return c.tun.Serve(ctx, c.door) })
 	c.run("lifecycle", c.life1.Run)
 	c.run("provision", c.nodes.Run)
 	w.note(c.name, "leads with term %d", c.db.Term())
@@ -140,7 +147,12 @@ func render(a lifecycle.Ask) (protocol.Spec, error) {
 
 func (c *controllerProcess) run(name string, fn func(context.Context) error) {
 	c.wg.Go(func() {
-		if err := fn(c.ctx); err != nil && c.ctx.Err() == nil && c.alive() {
+		err := fn(c.ctx)
+		if code := fault.KindOf(err); code == fault.ReadOnly || code == fault.Unavailable {
+			c.die("because of its store: " + err.Error()) // systemd starts it again
+			return
+		}
+		if err != nil && c.ctx.Err() == nil && c.alive() {
 			c.w.violate("I14", "%s of %s ended: %v", name, c.name, err)
 		}
 	})
@@ -152,7 +164,15 @@ func (c *controllerProcess) alive() bool {
 	return !c.dead
 }
 
-func (c *controllerProcess) accepts() bool { return c.alive() && c.ctx.Err() == nil }
+// accepts tells whether agents and users get in.
+func (c *controllerProcess) accepts() bool {
+	select {
+	case <-c.door.ready:
+		return c.alive() && c.ctx.Err() == nil
+	default:
+		return false
+	}
+}
 
 var errGone = errors.New("the controller's process is dead")
 

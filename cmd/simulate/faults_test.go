@@ -190,8 +190,10 @@ func (w *world) lie(m *machine, f mishap) {
 		return
 	}
 	p := m.process()
-	o := protocol.Observed{Server: victim.ID, Epoch: victim.Epoch, State: protocol.StateStopped, Since: time.Now().UTC()}
-	err := p.journal.Append(p.ctx, protocol.Fact{Observed: &o}, protocol.Fact{Removed: &protocol.RemovedFact{Server: victim.ID, Epoch: victim.Epoch}})
+	// An epoch that is not behind would be a sign that the store is old: one lying node can bring the whole cluster into recovery mode.
+	o := protocol.Observed{Server: victim.ID, Epoch: victim.Epoch - 1, State: protocol.StateStopped, Since: time.Now().UTC()}
+	err := p.journal.Append(p.ctx, protocol.Fact{Observed: &o}, protocol.Fact{Player: &protocol.PlayerFact{Server: victim.ID, Epoch: victim.Epoch, Name: "nobody", Joined: true}},
+		protocol.Fact{Removed: &protocol.RemovedFact{Server: victim.ID, Epoch: victim.Epoch}})
 	w.note(m.name, "says that %s of %s is stopped and removed (%v, %d)", victim.Name, victim.Node, err, f.Arg)
 }
 

@@ -47,6 +47,7 @@ func (v volumes) Prepare(server string, epoch int64, fresh bool, _, _ int) error
 			return protocol.Faultf(protocol.Stale, "move or restore the server again", "the volume of server %s is of epoch %d, the grant of %d", server, have.Epoch, epoch)
 		}
 		if v.d.full > 0 && !ok {
+			v.p.m.w.truth.excuse(server, "the node's disk was full")
 			return errFull
 		}
 		have.Epoch = epoch
