@@ -125,17 +125,8 @@ func (a *auth) open(ctx context.Context, actor string) (string, error) {
 	now := a.now()
 	s := browserSession{Hash: hashOf(secret), Actor: actor, Created: now, Seen: now}
 	err := a.db.Update(ctx, func(tx store.Tx) error {
-		var old []string
-		for o, err := range sessions.Range(tx, "seen", nil, now.Add(-sessionIdle), 100, false) {
-			if err != nil {
-				return err
-			}
-			old = append(old, o.Hash)
-		}
-		for _, hash := range old {
-			if err := sessions.Delete(tx, hash); err != nil {
-				return err
-			}
+		if _, err := TrimSessions(tx, now, 100); err != nil {
+			return err
 		}
 		return sessions.Put(tx, s)
 	})

@@ -63,7 +63,7 @@ func (t *Tunnel) CreateToken(ctx context.Context, actor string, req TokenRequest
 		if err := nameFree(tx, req.Name); err != nil {
 			return err
 		}
-		if err := pruneTokens(tx, now); err != nil {
+		if _, err := TrimTokens(tx, now, 100); err != nil {
 			return err
 		}
 		if err := joinTokens.Put(tx, row); err != nil {
@@ -115,23 +115,6 @@ func checkRoles(roles []string) error {
 func hashToken(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
-}
-
-// pruneTokens keeps the table small: at most some dead rows go per new token.
-func pruneTokens(tx store.Tx, now time.Time) error {
-	var dead []string
-	for row, err := range joinTokens.Range(tx, "expires", nil, now.Add(-tokenKeep), 100, false) {
-		if err != nil {
-			return err
-		}
-		dead = append(dead, row.Hash)
-	}
-	for _, h := range dead {
-		if err := joinTokens.Delete(tx, h); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // claim is what a stranger shows with a token.

@@ -136,7 +136,7 @@ var levels = map[string]int{
 	"placement": 4, "cloud": 4,
 	"auth":   5,
 	"tunnel": 5, "monitor": 5, "schedule": 5, "notify": 5, "plugin": 5,
-	"console": 6, "lifecycle": 6, "provision": 6, "billing": 6,
+	"console": 6, "lifecycle": 6, "provision": 6, "billing": 6, "upkeep": 6,
 	"backup": 7, "edge": 7, "payment": 7,
 	"migrate": 8, "recover": 8,
 	"autoscale": 9,

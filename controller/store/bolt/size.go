@@ -30,6 +30,20 @@ func (db *DB) Size() Size {
 	return Size{File: fileSize(db.path), Free: free(b)}
 }
 
+// Sizes is Size as two numbers: the file, and what of it is free.
+func (db *DB) Sizes() (file, free int64) {
+	s := db.Size()
+	return s.File, s.Free
+}
+
+// Broken is why the store takes no more changes: nil while it does. A full disk is none: that passes.
+func (db *DB) Broken() error {
+	if err := db.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // free counts the bytes of free pages, as of the last commit; pages that only wait for a reader count too.
 func free(b *bbolt.DB) int64 {
 	s := b.Stats()
