@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/payperplay/payperplay/controller/store"
@@ -146,38 +147,26 @@ func (t *tx) later(write step, size int) error {
 }
 
 // settle finds the row that a Put replaces, and refuses a value of a unique index that another row has: in one round
-// trip, or none where the transaction knows enough.
-func (t *tx) settle(tt *txTable, key string, values []store.Value) (row, error) {
+// trip, or none where the transaction knows enough. A row of a table that only grows is assumed to be new; if it is not,
+// its insert is refused and the closure runs again with care.
+func (t *tx) settle(tt *txTable, key string, values []store.Value) (old row, err error) {
 	old, known := tt.rows[key]
 	if known && old.err != nil {
 		return old, old.err
 	}
-	check, err := tt.toCheck(old, values)
+	if !known && tt.def.Grows && !tt.unique && !t.careful {
+		return row{}, nil
+	}
+	taken := -1
+	if known {
+		err = t.checkTaken(tt, key, old, values, &taken)
+	} else {
+		err = t.send(t.ctx, tt.meet(key, values, &old, &taken))
+	}
 	if err != nil {
 		return old, err
 	}
-	if !known && tt.def.Grows && !t.careful && len(check) == 0 {
-		return row{}, nil // new, as each row of such a table: if not, the insert fails and the closure runs carefully
-	}
-	var steps []step
-	if !known {
-		steps = append(steps, tt.lookup(key, &old))
-	}
-	taken := -1
-	for _, i := range check {
-		steps = append(steps, step{sql: tt.taken[i], args: []any{argument(values[i]), key}, rows: func(rows pgx.Rows) error {
-			if rows.Next() && taken < 0 {
-				taken = i
-			}
-			return nil
-		}})
-	}
-	if len(steps) > 0 {
-		if err := t.send(t.ctx, steps...); err != nil {
-			return old, err
-		}
-		tt.know(key, old)
-	}
+	tt.know(key, old)
 	switch {
 	case old.err != nil:
 		return old, old.err
@@ -185,6 +174,55 @@ func (t *tx) settle(tt *txTable, key string, values []store.Value) (row, error) 
 		return old, store.Taken(tt.def.Name, tt.def.Indexes[taken].Name)
 	}
 	return old, nil
+}
+
+// meet asks for the row and for the other rows that have its values in unique indexes: one statement.
+func (tt *txTable) meet(key string, values []store.Value, old *row, taken *int) step {
+	args := []any{key}
+	for i, x := range tt.def.Indexes {
+		if x.Unique {
+			args = append(args, argument(values[i]))
+		}
+	}
+	return step{sql: tt.fetch, args: args, rows: func(rows pgx.Rows) error {
+		var crc *int32
+		into, clashes := []any{&crc, &old.doc}, make([]bool, len(tt.def.Indexes))
+		for i, x := range tt.def.Indexes {
+			if x.Unique {
+				into = append(into, &clashes[i])
+			}
+		}
+		if !rows.Next() {
+			return nil
+		}
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		*taken = slices.Index(clashes, true)
+		if crc != nil {
+			old.crc = *crc
+			old.err = verify(tt.seed, tt.def.Name, key, old.crc, old.doc)
+		}
+		return nil
+	}}
+}
+
+// checkTaken asks for the values that are new to a row that is known.
+func (t *tx) checkTaken(tt *txTable, key string, old row, values []store.Value, taken *int) error {
+	check, err := tt.toCheck(old, values)
+	if err != nil || len(check) == 0 {
+		return err
+	}
+	var steps []step
+	for _, i := range check {
+		steps = append(steps, step{sql: tt.taken[i], args: []any{argument(values[i]), key}, rows: func(rows pgx.Rows) error {
+			if rows.Next() && *taken < 0 {
+				*taken = i
+			}
+			return nil
+		}})
+	}
+	return t.send(t.ctx, steps...)
 }
 
 // toCheck lists the unique indexes in which the row's value is new.

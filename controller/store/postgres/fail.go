@@ -130,6 +130,8 @@ func (s source) explainCode(pg *pgconn.PgError) (msg, next string, kind fault.Ki
 		return "the disk of Postgres is full: nothing was changed", "free space on the disk of " + s.server(), fault.ReadOnly
 	case "25006":
 		return "Postgres at " + s.server() + " takes no writes", "name the primary in the store's URL, or several hosts: the one that takes writes is chosen", kind
+	case "23505":
+		return "a value is taken: " + pg.ConstraintName, "choose another one", fault.Conflict
 	case "57014":
 		return "Postgres needed too long for an answer", "look what keeps it busy; raise statement_timeout in the store's URL if the machine is slow", kind
 	case "55P03":

@@ -72,6 +72,7 @@ type table struct {
 	name   string // quoted
 
 	get, insert, update, remove string
+	fetch                       string   // the row, and who else has its unique values
 	taken                       []string // by index; "" where it is not unique
 }
 
@@ -79,6 +80,7 @@ func newTable(s schema, def store.TableDef) *table {
 	t := &table{def: def, seed: crcTable(def.Name), name: s.name(def.Name), taken: make([]string, len(def.Indexes))}
 	t.get = "SELECT _crc, doc FROM " + t.name + " WHERE key = $1"
 	t.remove = "DELETE FROM " + t.name + " WHERE key = $1"
+	clashes, n := "", 1
 	columns, params, sets := "key, _crc, doc", "$1, $2, $3", "_crc = $2, doc = $3"
 	for i, x := range def.Indexes {
 		columns += ", " + ident(x.Name)
@@ -86,9 +88,12 @@ func newTable(s schema, def store.TableDef) *table {
 		sets += fmt.Sprintf(", %s = $%d", ident(x.Name), i+4)
 		if x.Unique {
 			t.unique = true
+			n++
+			clashes += fmt.Sprintf(", EXISTS (SELECT 1 FROM %s u WHERE u.%s = $%d AND u.key <> $1)", t.name, ident(x.Name), n)
 			t.taken[i] = fmt.Sprintf("SELECT 1 FROM %s WHERE %s = $1 AND key <> $2 LIMIT 1", t.name, ident(x.Name))
 		}
 	}
+	t.fetch = fmt.Sprintf("SELECT t._crc, t.doc%s FROM (SELECT 1) one LEFT JOIN %s t ON t.key = $1", clashes, t.name)
 	t.insert = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", t.name, columns, params)
 	t.update = fmt.Sprintf("UPDATE %s SET %s WHERE key = $1", t.name, sets)
 	return t

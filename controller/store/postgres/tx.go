@@ -54,7 +54,7 @@ func (db *DB) View(ctx context.Context, fn func(store.Tx) error) error {
 		return store.ErrNested
 	}
 	t := &tx{db: db, ctx: ctx, start: time.Now()}
-	defer t.end()
+	defer t.leave()
 	err := closure(t, fn)
 	switch {
 	case t.failed != nil:
@@ -196,6 +196,15 @@ func (t *tx) end() {
 	if t.conn != nil {
 		release(t.ctx, t.conn)
 		t.conn = nil
+	}
+}
+
+// leave is end for a View: nobody waits for Postgres to hear that it is over.
+func (t *tx) leave() {
+	t.ended = true
+	if conn := t.conn; conn != nil {
+		t.conn = nil
+		go release(t.ctx, conn) // Close waits for it: the pool does
 	}
 }
 
