@@ -86,9 +86,12 @@ func (c *Client) Signal(ctx context.Context, id, signal string) error {
 		return err
 	}
 	defer cancel()
+	if err := failpoint.Hit("docker.signal.before"); err != nil {
+		return err
+	}
 	err = c.api.ContainerKill(ctx, id, signal)
 	if err == nil || IsGone(err) || strings.Contains(err.Error(), "is not running") {
-		return nil
+		return failpoint.Hit("docker.signal.after")
 	}
 	return c.explain(err, "sending "+signal)
 }
@@ -100,9 +103,12 @@ func (c *Client) Remove(ctx context.Context, id string) error {
 		return err
 	}
 	defer cancel()
+	if err := failpoint.Hit("docker.remove.before"); err != nil {
+		return err
+	}
 	err = c.api.ContainerRemove(ctx, id, container.RemoveOptions{RemoveVolumes: true, Force: true})
 	if err == nil || IsGone(err) || strings.Contains(err.Error(), "is already in progress") {
-		return nil
+		return failpoint.Hit("docker.remove.after")
 	}
 	return c.explain(err, "removing the container")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/failpoint"
 )
 
 // BridgePrefix begins the names of all bridges of a node, for firewall rules: "pb" and the node's tag. An interface name has 15 bytes.
@@ -44,6 +45,9 @@ func (c *Client) EnsureNetwork(ctx context.Context, server string, subnet netip.
 	case !IsGone(err):
 		return c.explain(err, "looking for the server's bridge")
 	}
+	if err := failpoint.Hit("docker.network.before"); err != nil {
+		return err
+	}
 	_, err = c.api.NetworkCreate(ctx, name, network.CreateOptions{
 		Driver: "bridge",
 		IPAM:   &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String(), Gateway: subnet.Addr().Next().String()}}},
@@ -56,7 +60,10 @@ func (c *Client) EnsureNetwork(ctx context.Context, server string, subnet netip.
 	if err != nil && strings.Contains(err.Error(), "overlap") {
 		return protocol.Faultf(protocol.Conflict, "give the agent another --bridge-pool", "the bridge %s overlaps a network of something else on the node", subnet)
 	}
-	return c.explain(err, "making the server's bridge")
+	if err != nil {
+		return c.explain(err, "making the server's bridge")
+	}
+	return failpoint.Hit("docker.network.after")
 }
 
 // RemoveNetwork removes the server's bridge; one that is not there is fine.
@@ -66,10 +73,13 @@ func (c *Client) RemoveNetwork(ctx context.Context, server string) error {
 		return err
 	}
 	defer cancel()
+	if err := failpoint.Hit("docker.unbridge.before"); err != nil {
+		return err
+	}
 	if err := c.api.NetworkRemove(ctx, c.networkName(server)); err != nil && !IsGone(err) {
 		return c.explain(err, "removing the server's bridge")
 	}
-	return nil
+	return failpoint.Hit("docker.unbridge.after")
 }
 
 // Networks lists the servers that have a bridge on this node.

@@ -93,7 +93,7 @@ func (f *Firewall) assert(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return failpoint.Hit("host.firewall.after")
 }
 
 // rules is the text for iptables-restore: naming a chain empties it, all in one transaction of the kernel.
