@@ -24,7 +24,6 @@ import (
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/lifecycle"
-	"github.com/payperplay/payperplay/controller/loop"
 	"github.com/payperplay/payperplay/controller/monitor"
 	"github.com/payperplay/payperplay/controller/placement"
 	"github.com/payperplay/payperplay/controller/provision"
@@ -32,6 +31,7 @@ import (
 	"github.com/payperplay/payperplay/controller/store/bolt"
 	"github.com/payperplay/payperplay/controller/template"
 	"github.com/payperplay/payperplay/controller/tunnel"
+	"github.com/payperplay/payperplay/controller/upkeep"
 	"github.com/payperplay/payperplay/protocol"
 	"github.com/payperplay/payperplay/web"
 )
@@ -131,12 +131,11 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	if err != nil {
 		return err
 	}
-	a.run("event retention", func(ctx context.Context) error {
-		return loop.Run(ctx, loop.Options{Name: "event_retention", Every: 10 * time.Minute, Logger: a.log, Metrics: reg}, func(ctx context.Context) error {
-			_, err := events.Trim(ctx, time.Now())
-			return err
-		})
-	})
+	keep, err := upkeep.New(upkeep.Options{DB: db, Events: events, Data: cfg.Data, File: fileOf(db), Trims: trims(), Logger: a.log, Metrics: reg})
+	if err != nil {
+		return err
+	}
+	a.run("upkeep", keep.Run)
 
 	// The tunnel's facts wake lifecycle, and lifecycle gives orders through the tunnel; changed breaks the ring.
 	var changed notify
@@ -186,7 +185,8 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	app, err := api.New(api.Options{
 		DB: db, Events: events, Lifecycle: life, Console: con, Tunnel: tun, Nodes: nodes, Monitor: mon, Templates: catalogue,
 		OperatorToken: a.token, Cluster: ca.Cluster(), Version: cfg.Version, TunnelAddrs: a.advertised(), Web: web.Handler(), Docs: web.Docs(),
-		Checks:   []api.Check{{Name: "store", Ask: func(ctx context.Context) error { return db.View(ctx, func(store.Tx) error { return nil }) }}},
+		Checks: []api.Check{{Name: "store", Ask: func(ctx context.Context) error { return db.View(ctx, func(store.Tx) error { return nil }) }}},
+		Limits: keep, Compact: compactor(db),
 		Gatherer: reg, Logger: a.log.With("room", "api"), Metrics: reg,
 	})
 	if err != nil {

@@ -22,14 +22,18 @@ func newStatus(c *cli) *cobra.Command {
 			}
 			return c.print(s, func() table {
 				t := s.Totals
-				return table{rows: [][]string{
+				rows := [][]string{
 					{"Controller:", fmt.Sprintf("%s, cluster %s, term %d", s.Version, s.Cluster, s.Term)},
 					{"Nodes:", fmt.Sprintf("%d, %d connected", t.Nodes, t.NodesConnected)},
 					{"Servers:", fmt.Sprintf("%d, %d running, %d waiting for room", t.Servers, t.Running, t.Waiting)},
 					{"Players:", fmt.Sprintf("%d (%d running servers do not tell)", t.Players, t.PlayersUnknown)},
 					{"Memory:", fmt.Sprintf("%s booked of %s schedulable, %s in all", protocol.FormatSize(t.MemoryBookedBytes),
 						protocol.FormatSize(t.MemorySchedulableBytes), protocol.FormatSize(t.MemoryTotalBytes))},
-				}}
+				}
+				for _, w := range s.Warnings {
+					rows = append(rows, []string{"Warning:", fmt.Sprintf("%s: %s", w.Message, w.Next)})
+				}
+				return table{rows: rows}
 			})
 		},
 	}

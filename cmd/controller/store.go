@@ -17,7 +17,7 @@ import (
 
 func newStore(c *cli) *cobra.Command {
 	cmd := &cobra.Command{Use: "store", Short: "Check, back up and restore the controller's state"}
-	cmd.AddCommand(newStoreBackup(c), newStoreRestore(c), newStoreCheck(c), newStoreInspect(c))
+	cmd.AddCommand(newStoreBackup(c), newStoreRestore(c), newStoreCheck(c), newStoreInspect(c), newStoreCompact(c))
 	return cmd
 }
 

@@ -27,12 +27,6 @@ import (
 	"github.com/payperplay/payperplay/controller/tunnel"
 )
 
-// Check is one part that /readyz asks.
-type Check struct {
-	Name string
-	Ask  func(context.Context) error
-}
-
 // Options are what New needs.
 type Options struct {
 	DB        store.DB
@@ -51,6 +45,8 @@ type Options struct {
 	Web           http.Handler // the embedded UI; nil = none
 	Docs          http.Handler // the page that shows the OpenAPI document; nil = the document itself
 	Checks        []Check
+	Limits        Limits                                           // nil = none are known
+	Compact       func(context.Context) (client.Compaction, error) // nil = the engine needs none
 	Gatherer      prometheus.Gatherer
 
 	Logger  *slog.Logger

@@ -75,7 +75,7 @@ func (a *API) routes() []route {
 	}
 	return []route{
 		{Method: get, Path: "/healthz", Permission: Public, Handler: a.healthz, Summary: "Is the process alive", Tag: "health", Media: "text/plain"},
-		{Method: get, Path: "/readyz", Permission: Public, Handler: a.readyz, Summary: "Can it serve; ?verbose tells each part", Tag: "health", Query: []param{{"verbose", "boolean", "one entry per part"}}, Response: ready{}},
+		{Method: get, Path: "/readyz", Permission: Public, Handler: a.readyz, Summary: "Can it serve; ?verbose tells each part and how near each limit is", Tag: "health", Query: []param{{"verbose", "boolean", "one entry per part and limit; values only for this very machine or with the operator's token"}, {"format", "string", "text = verbose as lines for people"}}, Response: ready{}},
 		{Method: get, Path: "/metrics", Permission: Public, Handler: a.serveMetrics, Summary: "Prometheus metrics", Tag: "health", Media: "text/plain"},
 		{Method: get, Path: "/api/openapi.json", Permission: Public, Handler: a.openapi, Summary: "This document", Tag: "docs", Response: map[string]any{}},
 		{Method: get, Path: "/api/docs", Permission: Public, Handler: a.docs, Summary: "This document as a page", Tag: "docs", Media: "text/html"},
@@ -117,6 +117,7 @@ func (a *API) routes() []route {
 		{Method: get, Path: "/api/templates", Permission: ServerRead, Handler: a.listTemplates, Summary: "The catalogue", Query: []param{{"category", "string", "only this category"}, {"q", "string", "only those that contain this"}, {"players", "integer", "those that suit so many players best come first"}, {"popular", "boolean", "only the popular ones"}}, Response: client.Page[client.Template]{}, Tag: "templates"},
 		{Method: get, Path: "/api/templates/:name", Permission: ServerRead, Handler: a.showTemplate, Summary: "One template", Response: client.Template{}, Tag: "templates"},
 		{Method: get, Path: "/api/conductor/status", Permission: NodeRead, Handler: a.status, Summary: "The fleet at a glance", Response: client.Status{}, Tag: "fleet"},
+		{Method: post, Path: "/api/store/compact", Permission: StoreAdmin, Handler: a.compactStore, Summary: "Shrink the store's file; changes wait meanwhile", Response: client.Compaction{}, Tag: "store"},
 		{Method: get, Path: "/api/store/backup", Permission: StoreAdmin, Handler: a.backupStore, Summary: "A consistent copy of the store", Tag: "store", Media: "application/octet-stream"},
 	}
 }

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -12,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/payperplay/payperplay/controller/api/client"
-	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/monitor"
 	"github.com/payperplay/payperplay/controller/template"
@@ -60,6 +57,7 @@ func (a *API) status(c echo.Context, _ Actor) error {
 		st.Nodes = append(st.Nodes, v)
 	}
 	sortNodes(st.Nodes)
+	st.Warnings = a.warnings(c.Request().Context())
 	return c.JSON(http.StatusOK, st)
 }
 
@@ -129,51 +127,12 @@ func templateView(t template.Template) client.Template {
 	return v
 }
 
-// ready is the answer of /readyz.
-type ready struct {
-	Ready  bool         `json:"ready"`
-	Checks []readyCheck `json:"checks,omitempty"`
-}
-
-type readyCheck struct {
-	Name    string `json:"name"`
-	OK      bool   `json:"ok"`
-	Problem string `json:"problem,omitempty"`
-}
-
-func (a *API) healthz(c echo.Context, _ Actor) error { return c.String(http.StatusOK, "ok\n") }
-
-func (a *API) readyz(c echo.Context, _ Actor) error {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), 3*time.Second)
-	defer cancel()
-	out := ready{Ready: true}
-	for _, check := range a.Checks {
-		r := readyCheck{Name: check.Name, OK: true}
-		if err := check.Ask(ctx); err != nil {
-			r.OK, r.Problem, out.Ready = false, fault.Message(err), false
-		}
-		out.Checks = append(out.Checks, r)
-	}
-	if !boolQuery(c, "verbose") {
-		out.Checks = nil
-	}
-	if !out.Ready {
-		return c.JSON(http.StatusServiceUnavailable, out)
-	}
-	return c.JSON(http.StatusOK, out)
-}
-
 // serveMetrics answers this very machine, and others with the operator's token: metrics name servers.
 func (a *API) serveMetrics(c echo.Context, _ Actor) error {
-	r := c.Request()
-	ip := net.ParseIP(sourceOf(r))
-	direct := ip != nil && ip.IsLoopback() && r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == ""
-	if !direct {
-		if _, err := a.auth.identify(r); err != nil {
-			return err
-		}
+	if !a.private(c.Request()) {
+		return errWho
 	}
-	promhttp.HandlerFor(a.Gatherer, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), r)
+	promhttp.HandlerFor(a.Gatherer, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), c.Request())
 	return nil
 }
 

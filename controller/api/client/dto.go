@@ -325,6 +325,23 @@ type Status struct {
 	Nodes   []Node            `json:"nodes"`
 	Servers map[string]string `json:"servers"` // server name → node name ("" = not placed)
 	Totals  Totals            `json:"totals"`
+	// Warnings are the limits of the controller that somebody should look at.
+	Warnings []Warning `json:"warnings,omitempty"`
+}
+
+// Warning is a limit that is near or reached.
+type Warning struct {
+	Name    string `json:"name"`
+	Level   string `json:"level"` // warn, fail
+	Message string `json:"message"`
+	Next    string `json:"next,omitempty"`
+}
+
+// Compaction is what a compaction of the store did.
+type Compaction struct {
+	BeforeBytes int64 `json:"before_bytes"`
+	AfterBytes  int64 `json:"after_bytes"`
+	TookMS      int64 `json:"took_ms"` // changes waited that long
 }
 
 // Totals are summed from rows.

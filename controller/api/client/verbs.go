@@ -212,6 +212,12 @@ func (c *Client) StoreBackup(ctx context.Context, w io.Writer) (int64, error) {
 	return c.download(ctx, "/api/store/backup", w)
 }
 
+// StoreCompact shrinks the running controller's store file; changes wait meanwhile.
+func (c *Client) StoreCompact(ctx context.Context) (Compaction, error) {
+	var done Compaction
+	return done, c.do(ctx, call{method: http.MethodPost, path: "/api/store/compact", body: struct{}{}}, &done)
+}
+
 // Template gives one entry of the catalogue.
 func (c *Client) Template(ctx context.Context, name string) (Template, error) {
 	var t Template
