@@ -43,7 +43,7 @@ type DB struct {
 
 	path      string
 	cluster   string
-	term      int64
+	term      atomic.Int64
 	tables    map[string]*table
 	doubleRun bool
 	log       *slog.Logger
@@ -61,7 +61,7 @@ type DB struct {
 var _ store.DB = (*DB)(nil)
 
 // Term is the number of times this store was opened for writing (restores only raise it).
-func (db *DB) Term() int64 { return db.term }
+func (db *DB) Term() int64 { return db.term.Load() }
 
 // ClusterID is the store's identity, 32 hex digits, made once when the file was.
 func (db *DB) ClusterID() string { return db.cluster }

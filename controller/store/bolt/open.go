@@ -268,8 +268,9 @@ func (db *DB) lead(ctx context.Context) error {
 			return err
 		}
 	}
-	db.cluster, db.term = id.cluster, id.term+1
-	if err := t.putMetaInt("term", db.term); err != nil {
+	db.cluster = id.cluster
+	db.term.Store(id.term + 1)
+	if err := t.putMetaInt("term", id.term+1); err != nil {
 		return err
 	}
 	if err := t.flush(); err != nil {

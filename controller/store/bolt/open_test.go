@@ -112,7 +112,7 @@ func TestF24TermRisesAtEachOpen(t *testing.T) {
 
 func TestF24OldLeaderCannotWrite(t *testing.T) {
 	db := openAt(t, filepath.Join(t.TempDir(), "controller.db"), Options{Tables: storetest.Tables()})
-	if err := db.b.Update(func(btx *bbolt.Tx) error { return (&tx{b: btx}).putMetaInt("term", db.term+1) }); err != nil {
+	if err := db.b.Update(func(btx *bbolt.Tx) error { return (&tx{b: btx}).putMetaInt("term", db.Term()+1) }); err != nil {
 		t.Fatal(err)
 	}
 	err := db.Update(t.Context(), func(store.Tx) error { t.Error("the closure ran"); return nil })

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 	bbolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
@@ -17,7 +18,8 @@ import (
 
 // Restore makes target a copy of the backup file: all of it or nothing. It refuses a file that is not ours, one that is
 // damaged, one of another cluster than the store at target, and a target that a controller has open. The store that was
-// there stays beside it as target.before-restore. The term never falls: it continues from the higher one of both.
+// there stays beside it as target.before-restore. The term never falls: it continues from the higher one of both. The next start
+// sees by store.RestoreSequence that it runs on a backup.
 func Restore(ctx context.Context, backupFile, target string) error {
 	tmp, err := tempBeside(target)
 	if err != nil {
@@ -41,9 +43,9 @@ func Restore(ctx context.Context, backupFile, target string) error {
 				fmt.Sprintf("%s is a backup of cluster %s, %s is the store of cluster %s", backupFile, from.cluster, target, to.cluster),
 				"name the right file; to replace the store all the same, move "+target+" away first")
 		}
-		if err := raiseTerm(tmp, max(from.term, to.term)); err != nil {
-			return err
-		}
+	}
+	if err := mark(tmp, max(from.term, to.term)); err != nil {
+		return err
 	}
 	release, err := holdTarget(target)
 	if err != nil {
@@ -150,12 +152,16 @@ func peek(target string) (id identity, found bool, err error) {
 	return id, err == nil, err
 }
 
-func raiseTerm(path string, term int64) error {
+func mark(path string, term int64) error {
 	b, err := openFile(path, &bbolt.Options{Timeout: time.Nanosecond, NoFreelistSync: true})
 	if err != nil {
 		return err
 	}
-	err = b.Update(func(btx *bbolt.Tx) error { return (&tx{b: btx}).putMetaInt("term", term) })
+	err = b.Update(func(btx *bbolt.Tx) error {
+		t := &tx{b: btx}
+		n, err := t.metaInt("q/" + store.RestoreSequence)
+		return errors.Join(err, t.putMetaInt("q/"+store.RestoreSequence, n+1), t.putMetaInt("term", term))
+	})
 	return errors.Join(err, b.Close())
 }
 

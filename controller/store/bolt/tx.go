@@ -26,6 +26,7 @@ type tx struct {
 	open   map[string]*txTable
 	after  []func()
 	misuse error // an error of the program, which fails the transaction whatever the closure returns
+	raised int64 // the term that this transaction raises ours to; 0: none
 	done   bool
 }
 
@@ -159,6 +160,9 @@ func (t *tx) commit() error {
 	if err := commitGuarded(t.b); err != nil {
 		return t.db.commitFailed(id, err)
 	}
+	if t.raised > 0 { // with the writer's lock held: the next one must find row and handle agreed
+		t.db.term.Store(t.raised)
+	}
 	return failpoint.Hit("store.commit.after")
 }
 
@@ -213,7 +217,7 @@ func closedOr(err error) error {
 
 func (t *tx) checkTerm() error {
 	term, err := t.metaInt("term")
-	if err == nil && term != t.db.term && !plant.On(plant.StaleTermWrite) {
+	if err == nil && term != t.db.term.Load() && !plant.On(plant.StaleTermWrite) {
 		err = store.ErrStaleTerm
 	}
 	return err
