@@ -47,6 +47,9 @@ func Restore(ctx context.Context, backupFile, target string) error {
 	if err := mark(tmp, max(from.term, to.term)); err != nil {
 		return err
 	}
+	if err := failpoint.Hit("store.restore.marked"); err != nil {
+		return err
+	}
 	release, err := holdTarget(target)
 	if err != nil {
 		return err
