@@ -99,7 +99,7 @@ func buildController(b *testing.B) string {
 
 func startController(b *testing.B, program, dir string) *daemon {
 	b.Helper()
-	d := &daemon{cmd: exec.Command(program, "serve", "--data", dir, "--http", "127.0.0.1:0", "--tunnel", "127.0.0.1:0", "--log-level", "error"), done: make(chan error, 1)}
+	d := &daemon{cmd: exec.Command(program, "serve", "--data", dir, "--http", "127.0.0.1:0", "--tunnel", "127.0.0.1:0", "--log-level", "warn"), done: make(chan error, 1)}
 	d.cmd.Stderr = os.Stderr
 	out, err := d.cmd.StdoutPipe()
 	must(b, err)

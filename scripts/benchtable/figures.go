@@ -18,7 +18,16 @@ var figures = []figure{
 
 	{"idle agent on the controller, RSS", "controller/tunnel", "BenchmarkIdleAgent/idle", "KiB/agent", "-", 40, false},
 	{"idle agent with 10 servers, RSS", "controller/tunnel", "BenchmarkIdleAgent/inventory10", "KiB/agent", "-", 64, false},
-	{"reconnect storm", "controller/tunnel", "BenchmarkReconnectStorm", "ratio", "raw TLS accept loop", 0.8, true},
+	{"goroutines per idle agent", "controller/tunnel", "BenchmarkIdleAgent/idle", "goroutines/agent", "-", 3, false},
+	{"reconnect of 10,000, accept rate", "controller/tunnel", "BenchmarkReconnectStorm", "ratio", "raw TLS accept loop", 0.8, true},
+	{"reconnect of 10,000, CPU of the controller's side", "controller/tunnel", "BenchmarkReconnectStorm", "cpu-ratio", "raw TLS accept loop", 0.8, true},
+	{"reconnect of 10,000, all reconciled", "controller/tunnel", "BenchmarkReconnectStorm", "storm-s", "-", 15, false},
+
+	{"10,000 servers and 1,000 nodes: start until /readyz", "controller", "BenchmarkBigFleet", "start-s", "-", 2, false},
+	{"… list page of servers over HTTP, p99", "controller", "BenchmarkBigFleet", "servers-p99-ms", "-", 20, false},
+	{"… list page of nodes over HTTP, p99", "controller", "BenchmarkBigFleet", "nodes-p99-ms", "-", 20, false},
+	{"… CPU, nobody connected, % of a core", "controller", "BenchmarkBigFleet", "alone-%core", "-", 10, false},
+	{"… CPU, 1,000 agents connected, % of a core", "controller", "BenchmarkBigFleet", "agents-%core", "-", 10, false},
 
 	{"console line, p99 over attach", "agent/console", "BenchmarkLineLatency", "over-ms", "docker attach on the same container", 1, false},
 	{"console beside a flood, p99", "agent/console", "BenchmarkFloodIsolation", "calm-p99-ms", "docker attach on the calm container", 50, false},
