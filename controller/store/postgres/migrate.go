@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -75,11 +76,16 @@ func (s source) writeSchema(ctx context.Context, tx pgx.Tx, table string, indexe
 	return err
 }
 
-// led runs fn in a transaction of the writer.
+// led runs fn in a transaction of the writer. It waits for a lock only a moment at a time, because readers of the version
+// before queue behind it, and tries again.
 func (db *DB) led(ctx context.Context, conn *pgxpool.Conn, fn func(pgx.Tx) error) error {
+	deadline := time.Now().Add(openTimeout)
 	for n := 1; ; n++ {
 		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, db.sql("SELECT @._begin($1)"), db.term); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', '300ms', true)"); err != nil {
 				return err
 			}
 			return fn(tx)
@@ -87,7 +93,7 @@ func (db *DB) led(ctx context.Context, conn *pgxpool.Conn, fn func(pgx.Tx) error
 		switch v := judge(err); {
 		case v == stale:
 			return store.ErrStaleTerm
-		case v != clash && v != away, n > 10, conn.Conn().IsClosed():
+		case v != clash && v != away, time.Now().After(deadline), conn.Conn().IsClosed():
 			return err
 		}
 		if err := pause(ctx, n); err != nil {
@@ -225,10 +231,11 @@ func (db *DB) buildIndex(ctx context.Context, conn *pgxpool.Conn, table string, 
 		_, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
 		return err
 	}
-	if err := exec("SET statement_timeout = 0"); err != nil {
+	// It waits for transactions that are older than itself, and nobody waits for it.
+	if err := errors.Join(exec("SET statement_timeout = 0"), exec("SET lock_timeout = 0")); err != nil {
 		return err
 	}
-	defer func() { _ = exec("RESET statement_timeout") }()
+	defer func() { _ = errors.Join(exec("RESET statement_timeout"), exec("RESET lock_timeout")) }()
 	drop := "DROP INDEX CONCURRENTLY IF EXISTS " + db.name(indexName(table, x.Name)) // of an earlier attempt
 	if err := exec(drop); err != nil {
 		return err
