@@ -156,6 +156,9 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	if err != nil {
 		return err
 	}
+	if err := life.Begin(ctx); err != nil { // before any agent is let in: is this store a backup?
+		return err
+	}
 	changed.to(func(string) { life.Kick() })
 	a.run("lifecycle", life.Run)
 

@@ -33,6 +33,9 @@ func newStatus(c *cli) *cobra.Command {
 				for _, w := range s.Warnings {
 					rows = append(rows, []string{"Warning:", fmt.Sprintf("%s: %s", w.Message, w.Next)})
 				}
+				if s.Recovery != nil {
+					rows = append(rows, recoveryRow(s.Recovery))
+				}
 				return table{rows: rows}
 			})
 		},

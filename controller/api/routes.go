@@ -73,6 +73,9 @@ func (a *API) routes() []route {
 	nodeOrder := func(verb, summary string, h handler) route {
 		return route{Method: post, Path: "/api/nodes/:name/" + verb, Permission: NodeAdmin, Handler: h, Summary: summary, Response: client.Node{}, Tag: "nodes"}
 	}
+	recovery := func(noun, verb, summary string, h handler) route {
+		return route{Method: post, Path: "/api/recovery/" + noun + "/:name/" + verb, Permission: StoreAdmin, Handler: h, Summary: summary, Response: client.Recovery{}, Tag: "recovery"}
+	}
 	return []route{
 		{Method: get, Path: "/healthz", Permission: Public, Handler: a.healthz, Summary: "Is the process alive", Tag: "health", Media: "text/plain"},
 		{Method: get, Path: "/readyz", Permission: Public, Handler: a.readyz, Summary: "Can it serve; ?verbose tells each part and how near each limit is", Tag: "health", Query: []param{{"verbose", "boolean", "one entry per part and limit; values only for this very machine or with the operator's token"}, {"format", "string", "text = verbose as lines for people"}}, Response: ready{}},
@@ -118,6 +121,15 @@ func (a *API) routes() []route {
 		{Method: get, Path: "/api/templates/:name", Permission: ServerRead, Handler: a.showTemplate, Summary: "One template", Response: client.Template{}, Tag: "templates"},
 		{Method: get, Path: "/api/conductor/status", Permission: NodeRead, Handler: a.status, Summary: "The fleet at a glance", Response: client.Status{}, Tag: "fleet"},
 		{Method: post, Path: "/api/store/compact", Permission: StoreAdmin, Handler: a.compactStore, Summary: "Shrink the store's file; changes wait meanwhile", Response: client.Compaction{}, Tag: "store"},
+		{Method: get, Path: "/api/recovery", Permission: NodeRead, Handler: a.showRecovery, Summary: "Is the store older than the agents, and what contradicts it", Response: client.Recovery{}, Tag: "recovery"},
+		{Method: post, Path: "/api/recovery/lead", Permission: StoreAdmin, Handler: a.leadRecovery, Summary: "Raise the term above the highest the agents have seen", Response: client.Recovery{}, Tag: "recovery"},
+		{Method: post, Path: "/api/recovery/end", Permission: StoreAdmin, Handler: a.endRecovery, Summary: "End the recovery mode", Request: client.EndRecovery{}, Response: client.Recovery{}, Tag: "recovery"},
+		{Method: post, Path: "/api/recovery/adopt", Permission: StoreAdmin, Handler: a.adoptAll, Summary: "Take the agents' word for every server it can be taken for", Response: client.Adopted{}, Tag: "recovery"},
+		recovery("servers", "adopt", "Take the agent's word for a server", a.adoptServer),
+		recovery("servers", "keep", "Take the store's word for a server; newer copies are set aside on their nodes", a.keepServer),
+		recovery("servers", "forget", "Delete the row of a server that no node has", a.forgetServer),
+		recovery("nodes", "adopt", "Let a node in that the store does not know", a.adoptNode),
+		recovery("nodes", "forget", "Leave a node outside that the store does not know", a.forgetNode),
 		{Method: get, Path: "/api/store/backup", Permission: StoreAdmin, Handler: a.backupStore, Summary: "A consistent copy of the store", Tag: "store", Media: "application/octet-stream"},
 	}
 }

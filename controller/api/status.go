@@ -58,6 +58,9 @@ func (a *API) status(c echo.Context, _ Actor) error {
 	}
 	sortNodes(st.Nodes)
 	st.Warnings = a.warnings(c.Request().Context())
+	if st.Recovery, err = a.recoveryBrief(c.Request().Context()); err != nil {
+		return err
+	}
 	return c.JSON(http.StatusOK, st)
 }
 

@@ -327,6 +327,8 @@ type Status struct {
 	Totals  Totals            `json:"totals"`
 	// Warnings are the limits of the controller that somebody should look at.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// Recovery is there while the store is known to be older than the agents and nothing is started by itself (/api/recovery).
+	Recovery *RecoveryBrief `json:"recovery,omitempty"`
 }
 
 // Warning is a limit that is near or reached.
