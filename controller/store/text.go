@@ -39,10 +39,14 @@ func CheckKey(s string) error {
 }
 
 // CheckDoc refuses a JSON document with texts that Postgres' jsonb cannot hold or that encoding/json has silently changed:
-// an escaped NUL, an invalid byte (which Go writes as the escape \ufffd; a real U+FFFD is written as itself), half a surrogate.
+// an escaped NUL, an invalid byte (which Go writes as the escape \ufffd; a real U+FFFD is written as itself), half a surrogate;
+// and one beyond the bounds of limits.go.
 func CheckDoc(doc []byte) error {
 	if !utf8.Valid(doc) {
 		return invalid("the document is not valid UTF-8")
+	}
+	if err := checkLimits(doc); err != nil {
+		return err
 	}
 	for rest := doc; ; {
 		i := bytes.IndexByte(rest, '\\')

@@ -15,6 +15,10 @@ func TestCheckDoc(t *testing.T) {
 		`{"a":"\ufffd"}`: false, `{"a":"\uFFFD"}`: false, "{\"a\":\"\ufffd\"}": true,
 		`{"a":"\ud83c\udfae"}`: true, `{"a":"\ud83c"}`: false, `{"a":"\udfae"}`: false, `{"a":"\ud83c\ud83c"}`: false, `{"a":"\ud83cx"}`: false,
 		`{"a":"\u003c\u2028"}`: true, "{\"a\":\"\xff\"}": false, `{"a":"\uzzzz"}`: false,
+		`[1e1000,-1E-1000,1.5e+999]`: true, `1e1001`: false, `[0,1E-99999999999999999999]`: false, `{"e9999":"e9999 \" 1e9999","t":true}`: true,
+		`{"a\\":1e2000}`: false, `{"a\"":"1e2000"}`: true,
+		strings.Repeat("[", 1000) + strings.Repeat("]", 1000): true, strings.Repeat("[", 1001) + strings.Repeat("]", 1001): false,
+		`"` + strings.Repeat("[", 1001) + `"`: true, strings.Repeat("[[],", 900) + "0" + strings.Repeat("]", 900): true,
 	}
 	for doc, ok := range tests {
 		if err := CheckDoc([]byte(doc)); (err == nil) != ok || err != nil && !errors.Is(err, ErrInvalid) {

@@ -52,11 +52,6 @@ func verify(seed uint32, table, key string, crc int32, doc []byte) error {
 	return &store.DamagedError{Table: table, Key: key, Why: "its checksum does not match"}
 }
 
-const (
-	maxDepth = 1000 // Postgres' parser ends at some thousands
-	maxShift = 1000 // digits that an exponent may add; numeric ends at 131,072
-)
-
 var errJSON = errors.New("postgres: the document is not JSON")
 
 // canonical is doc in the spelling of jsonb.
@@ -95,8 +90,8 @@ func (s *speller) value(depth int) error {
 	if s.space(); s.at >= len(s.in) {
 		return errJSON
 	}
-	if depth > maxDepth {
-		return fault.Wrap(store.ErrInvalid, fault.Invalid, fmt.Sprintf("the document is nested deeper than %d levels", maxDepth), "nest less")
+	if depth > store.MaxDepth {
+		return fault.Wrap(store.ErrInvalid, fault.Invalid, fmt.Sprintf("the document is nested deeper than %d levels", store.MaxDepth), "nest less")
 	}
 	switch c := s.in[s.at]; {
 	case c == '{':

@@ -26,9 +26,9 @@ func (s *speller) number() error {
 		if err != nil && !isNumber(token[i+1:]) {
 			return errJSON
 		}
-		if err != nil || n > maxShift || n < -maxShift {
+		if err != nil || n > store.MaxExponent || n < -store.MaxExponent {
 			return fault.Wrap(store.ErrInvalid, fault.Invalid,
-				fmt.Sprintf("the number %.40s has an exponent beyond %d", s.in[from:s.at], maxShift), "use a smaller number")
+				fmt.Sprintf("the number %.40s has an exponent beyond %d", s.in[from:s.at], store.MaxExponent), "use a smaller number")
 		}
 		exp, token = n, token[:i]
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -16,7 +19,21 @@ import (
 
 func open(t *testing.T, tables []store.TableDef, opts ...storetest.Option) store.DB {
 	t.Helper()
-	return openAt(t, postgrestest.Database(t), Options{Tables: tables, DoubleRun: slices.Contains(opts, storetest.DoubleRun), Backup: plainBackup})
+	return openAt(t, freshSchema(t), Options{Tables: tables, DoubleRun: slices.Contains(opts, storetest.DoubleRun), Backup: plainBackup})
+}
+
+// freshSchema is cheaper than a new database: the suite makes dozens.
+func freshSchema(t testing.TB) string {
+	t.Helper()
+	n := schemas.next.Add(1)
+	schemas.once.Do(func() { schemas.url = postgrestest.Database(t) })
+	return fmt.Sprintf("%s&schema=Suite %d", schemas.url, n)
+}
+
+var schemas struct {
+	once sync.Once
+	url  string
+	next atomic.Int64
 }
 
 // plainBackup stands in for the portable file, which is made by a room above this one.

@@ -5,6 +5,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -36,6 +37,8 @@ type Item struct {
 	On    bool      `json:"on"`
 	Text  string    `json:"text,omitempty"`
 	Data  []byte    `json:"data,omitempty"`
+	// Raw is for JSON that encoding/json has not made.
+	Raw json.RawMessage `json:"raw,omitempty"`
 }
 
 // Items is the suite's table. Rows without a name are not in the unique index.
@@ -85,6 +88,17 @@ func Run(t *testing.T, open Opener, hooks Hooks) {
 		{"Concurrent", testConcurrent, nil},
 		{"Backup", testBackup, nil},
 		{"Closed", testClosed, nil},
+		{"RawDocuments", testRawDocuments, nil},
+		{"Numbers", testNumbers, nil},
+		{"OddKeys", testOddKeys, nil},
+		{"LongValues", testLongValues, nil},
+		{"Times", testTimes, nil},
+		{"BigDocuments", testBigDocuments, nil},
+		{"BigUpdate", testBigUpdate, nil},
+		{"BigUpdateDoubleRun", testBigUpdate, []Option{DoubleRun}},
+		{"OwnWrites", testOwnWrites, nil},
+		{"OwnWritesDoubleRun", testOwnWrites, []Option{DoubleRun}},
+		{"GapFree", testGapFree, nil},
 		{"Model", testModel, nil},
 		{"ModelDoubleRun", testModel, []Option{DoubleRun}},
 	}
