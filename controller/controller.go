@@ -3,6 +3,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ import (
 	"github.com/payperplay/payperplay/controller/placement"
 	"github.com/payperplay/payperplay/controller/provision"
 	"github.com/payperplay/payperplay/controller/store"
-	"github.com/payperplay/payperplay/controller/store/bolt"
+	"github.com/payperplay/payperplay/controller/store/open"
 	"github.com/payperplay/payperplay/controller/template"
 	"github.com/payperplay/payperplay/controller/tunnel"
 	"github.com/payperplay/payperplay/controller/upkeep"
@@ -39,6 +40,8 @@ import (
 // Config is what the command line says.
 type Config struct {
 	Data, HTTP, Tunnel string
+	Store              string   // address (store/open); empty = the embedded file in Data
+	NewCA              bool     // take or make another CA than the one the store knows
 	Advertise          []string // HOST:PORT under which agents reach Tunnel
 	Templates          string   // file; empty = built in
 	Strategy           string
@@ -48,6 +51,11 @@ type Config struct {
 	AgentArgs          []string
 	Version            string
 	Logger             *slog.Logger
+}
+
+// Tables are the tables of all rooms.
+func Tables() []store.TableDef {
+	return slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables(), api.Tables())
 }
 
 // StorePath is where the embedded store of a data directory is.
@@ -61,7 +69,9 @@ type App struct {
 	cfg   Config
 	log   *slog.Logger
 	token string
+	store string // its address, without a password
 
+	lost         <-chan struct{} // closed when another controller has taken over the store
 	http, tunnel net.Listener
 	server       *http.Server
 
@@ -109,18 +119,22 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	if err != nil {
 		return err
 	}
-	tables := slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables(), api.Tables())
-	db, err := bolt.Open(ctx, StorePath(cfg.Data), bolt.Options{Tables: tables, Logger: a.log.With("room", "store"), Metrics: reg})
+	address, err := open.Parse(cmp.Or(cfg.Store, StorePath(cfg.Data)))
 	if err != nil {
 		return err
 	}
+	db, err := open.At(ctx, address, open.Options{Tables: Tables(), Scratch: cfg.Data, Logger: a.log.With("room", "store"), Metrics: reg})
+	if err != nil {
+		return err
+	}
+	a.lost, a.store = db.Lost(), address.String()
 	a.onStop("store", db.Close)
 
 	passphrase, err := tunnel.Passphrase(os.Getenv)
 	if err != nil {
 		return err
 	}
-	ca, err := tunnel.OpenAuthority(filepath.Join(cfg.Data, "ca"), db.ClusterID(), passphrase)
+	ca, err := tunnel.AuthorityOf(ctx, db, tunnel.AuthorityOptions{Dir: filepath.Join(cfg.Data, "ca"), Cluster: db.ClusterID(), Passphrase: passphrase, New: cfg.NewCA})
 	if err != nil {
 		return err
 	}
@@ -263,7 +277,9 @@ func (a *App) serveHTTP(h http.Handler) {
 	})
 }
 
-// Run runs everything until ctx ends or a part fails for good.
+// Run runs everything until ctx ends or a part fails for good. When another controller has taken over the store it returns
+// ErrTakenOver at once and waits for nothing: the agents belong to the other one now, and a farewell would send them away.
+// The process has to end then.
 func (a *App) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, r := range a.runs {
@@ -274,11 +290,24 @@ func (a *App) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	a.log.Info("controller is up", "http", a.URL(), "tunnel", a.TunnelAddr(), "version", a.cfg.Version)
-	err := g.Wait()
-	a.log.Info("controller is down; games run on")
-	return err
+	a.log.Info("controller is up", "http", a.URL(), "tunnel", a.TunnelAddr(), "store", a.store, "version", a.cfg.Version)
+	done := make(chan error, 1)
+	go func() { done <- g.Wait() }()
+	select {
+	case err := <-done:
+		a.log.Info("controller is down; games run on")
+		if errors.Is(err, store.ErrStaleTerm) {
+			return ErrTakenOver
+		}
+		return err
+	case <-a.lost:
+		a.log.Error("another controller has taken over the store: this one ends; games run on", "store", a.store)
+		return ErrTakenOver
+	}
 }
+
+// ErrTakenOver ends a controller whose store is led by another one now.
+var ErrTakenOver = fault.Wrap(store.ErrStaleTerm, fault.Stale, "another controller has taken over the store: this one has ended; games run on", "use the other one; to come back to this one, stop the other first")
 
 // Stop takes down what New made, last first. It may be called after a New that failed half-way.
 func (a *App) Stop() error {

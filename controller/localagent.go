@@ -163,6 +163,7 @@ func (l *localAgent) start(ctx context.Context) error {
 	defer logFile.Close()
 	cmd := exec.Command(l.binary, args...) //nolint:noctx // it must outlive this process
 	cmd.Stdout, cmd.Stderr = logFile, logFile
+	cmd.Env = withoutSecrets(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -176,6 +177,14 @@ func (l *localAgent) start(ctx context.Context) error {
 		l.log.Warn("the local agent ended; it will be started again", "pid", cmd.Process.Pid, "end", cmd.ProcessState.String(), "err", err, "log", logName)
 	}()
 	return nil
+}
+
+// withoutSecrets leaves out of an environment what is the controller's alone: where its store is, and the keys to it and to
+// the CA.
+func withoutSecrets(env []string) []string {
+	return slices.DeleteFunc(env, func(v string) bool {
+		return slices.ContainsFunc([]string{"PG", "PAYPERPLAY_STORE", "PAYPERPLAY_CA_PASSPHRASE"}, func(p string) bool { return strings.HasPrefix(v, p) })
+	})
 }
 
 // enrolled tells whether the agent has an identity already.

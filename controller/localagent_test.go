@@ -152,3 +152,11 @@ func TestLocalAgentThatEndsAtOnce(t *testing.T) {
 		t.Errorf("five starts in %s, want at least %s apart", took, least)
 	}
 }
+
+// TestAgentGetsNoSecrets: what opens the store and the CA stays out of the agent's environment.
+func TestAgentGetsNoSecrets(t *testing.T) {
+	got := withoutSecrets([]string{"PATH=/bin", "PGPASSWORD=x", "PGPASSFILE=/x", "PAYPERPLAY_STORE=x", "PAYPERPLAY_STORE_FILE=x", "PAYPERPLAY_CA_PASSPHRASE=x", "PPP_FAILPOINTS=y"})
+	if strings.Join(got, " ") != "PATH=/bin PPP_FAILPOINTS=y" {
+		t.Errorf("the agent gets %v", got)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/payperplay/payperplay/controller"
 	"github.com/payperplay/payperplay/protocol"
 )
 
@@ -23,7 +24,8 @@ func main() {
 	os.Exit(code)
 }
 
-// run executes one command line and gives the exit code: 0 done, 1 it failed, 2 the command line is wrong.
+// run executes one command line and gives the exit code: 0 done, 1 it failed, 2 the command line is wrong, 3 another
+// controller has taken over (systemd: RestartPreventExitStatus=3, or the two take over from each other for ever).
 func run(ctx context.Context, args []string) int {
 	root := newRoot(os.Stdin, os.Stdout, os.Stderr)
 	root.SetArgs(args)
@@ -36,6 +38,9 @@ func run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintln(os.Stderr, "Error: "+errorLine(err))
 	var u usageError
+	if errors.Is(err, controller.ErrTakenOver) {
+		return 3
+	}
 	if errors.As(err, &u) || protocol.CodeOf(err) == protocol.Invalid {
 		return 2
 	}

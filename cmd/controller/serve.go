@@ -34,9 +34,10 @@ func newLogger(format, level string) (*slog.Logger, error) {
 func newServe(c *cli) *cobra.Command {
 	var cfg controller.Config
 	var format, level string
+	var at storeFlags
 	cmd := &cobra.Command{
 		Use: "serve --data DIR", Short: "Run the controller", Args: cobra.NoArgs,
-		Example: "  controller serve --data /var/lib/payperplay\n  controller serve --data ./data --local-agent",
+		Example: "  controller serve --data /var/lib/payperplay\n  controller serve --data ./data --local-agent\n  controller serve --store postgres://payperplay@db.internal/payperplay?sslmode=verify-full",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			logger, err := newLogger(format, level)
 			if err != nil {
@@ -45,17 +46,26 @@ func newServe(c *cli) *cobra.Command {
 			if err := failpoint.Arm(os.Getenv(failpoint.EnvPlan)); err != nil {
 				return usageError{err}
 			}
+			if cfg.Store, err = at.address(c, cfg.Data); err != nil {
+				return err
+			}
 			cfg.Version, cfg.Logger = version, logger
 			app, err := controller.New(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(c.out, "PayPerPlay controller %s\n  web UI and API  %s\n  agents dial     %s\n  operator login  the token in %s\n", version, app.URL(), app.TunnelAddr(), app.TokenFile())
-			return errors.Join(app.Run(cmd.Context()), app.Stop())
+			err = app.Run(cmd.Context())
+			if errors.Is(err, controller.ErrTakenOver) {
+				return err // and end: stopping in order would tell the agents, which are another controller's now
+			}
+			return errors.Join(err, app.Stop())
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&cfg.Data, "data", defaultData, "directory for all state")
+	at.add(cmd, "the embedded store, controller.db under --data")
+	f.BoolVar(&cfg.NewCA, "new-ca", false, "the cluster's CA is lost: take the one under --data, or make one; every agent has to be enrolled again")
 	f.StringVar(&cfg.HTTP, "http", "127.0.0.1:8080", "address of web UI, API and metrics")
 	f.StringVar(&cfg.Tunnel, "tunnel", "127.0.0.1:8443", "address that agents dial")
 	f.StringSliceVar(&cfg.Advertise, "advertise", nil, "HOST:PORT under which agents reach --tunnel, for the join command (default: --tunnel); repeatable")

@@ -11,31 +11,30 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/payperplay/payperplay/controller"
-	"github.com/payperplay/payperplay/controller/store/bolt"
+	"github.com/payperplay/payperplay/controller/store/open"
 	"github.com/payperplay/payperplay/protocol"
 )
 
 func newStore(c *cli) *cobra.Command {
 	cmd := &cobra.Command{Use: "store", Short: "Check, back up and restore the controller's state"}
-	cmd.AddCommand(newStoreBackup(c), newStoreRestore(c), newStoreCheck(c), newStoreInspect(c), newStoreCompact(c))
+	cmd.AddCommand(newStoreBackup(c), newStoreRestore(c), newStoreCheck(c), newStoreMigrate(c), newStoreUnmark(c), newStoreCompact(c), newStoreInspect(c))
 	return cmd
 }
 
 func newStoreBackup(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use: "backup FILE", Short: "Write a consistent copy of the running controller's store", Args: cobra.ExactArgs(1),
+	var at storeFlags
+	cmd := &cobra.Command{
+		Use: "backup FILE", Short: "Write a consistent copy of the store into a file", Args: cobra.ExactArgs(1),
+		Long:    "Write a consistent copy of the running controller's store into a file, and check it. With --store the store itself is\nread instead: Postgres whether or not a controller runs, a file only when none does. The copy is the same kind of file\nfor both, and can be restored into either.",
+		Example: "  controller store backup /backups/payperplay.store\n  controller store backup /backups/payperplay.store --store postgres://payperplay@db.internal/payperplay",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
 			// Beside the target first: an existing backup is replaced only by a whole one.
 			f, err := renameio.NewPendingFile(args[0], renameio.WithPermissions(0o600))
 			if err != nil {
 				return protocol.Faultf(protocol.Invalid, "name a file in a directory you can write to", "the backup cannot be written: %v", err)
 			}
 			defer f.Cleanup() //nolint:errcheck // nothing left to clean after a successful replace
-			n, err := cl.StoreBackup(cmd.Context(), f)
+			n, err := c.backup(cmd.Context(), at, f.File, filepath.Dir(args[0]))
 			if err != nil {
 				return err
 			}
@@ -49,45 +48,99 @@ func newStoreBackup(c *cli) *cobra.Command {
 			return nil
 		},
 	}
+	at.add(cmd, "the running controller is asked")
+	return cmd
+}
+
+// backup asks the controller, or reads the store that a flag names.
+func (c *cli) backup(ctx context.Context, at storeFlags, w *os.File, scratch string) (int64, error) {
+	if at.named() {
+		address, err := at.address(c, "")
+		if err != nil {
+			return 0, err
+		}
+		return open.BackupOf(ctx, address, scratch, w)
+	}
+	cl, err := c.client()
+	if err != nil {
+		return 0, err
+	}
+	return cl.StoreBackup(ctx, w)
 }
 
 func newStoreRestore(c *cli) *cobra.Command {
 	var data string
+	var at storeFlags
 	cmd := &cobra.Command{
-		Use: "restore FILE", Short: "Put a backup in the place of the store (the controller must be stopped)", Args: cobra.ExactArgs(1),
-		Long: "Put a backup in the place of the store. The store that was there is kept beside it under another name.\nStop the controller first. Servers go on running meanwhile.",
+		Use: "restore FILE", Short: "Make the store a copy of a backup (the controller must be stopped)", Args: cobra.ExactArgs(1),
+		Long: "Make the store a copy of a backup. Stop the controller first; servers go on running meanwhile.\nA file that is the store now is kept beside it under another name. A database has to be empty: make a new one.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			address, err := at.address(c, data)
+			if err != nil {
+				return err
+			}
+			to, err := open.Parse(address)
+			if err != nil {
+				return err
+			}
 			if err := checkFile(cmd.Context(), c, args[0]); err != nil {
 				return err
 			}
-			target := controller.StorePath(data)
-			if err := os.MkdirAll(data, 0o700); err != nil { // perhaps on a new machine
-				return protocol.Faultf(protocol.Invalid, "name another with --data, or let this user write there", "the data directory cannot be made: %v", err)
+			if to.Engine == open.Bolt {
+				if err := os.MkdirAll(filepath.Dir(to.Path), 0o700); err != nil { // perhaps on a new machine
+					return protocol.Faultf(protocol.Invalid, "name another place, or let this user write there", "the data directory cannot be made: %v", err)
+				}
 			}
-			if err := bolt.Restore(cmd.Context(), args[0], target); err != nil {
+			if err := open.Restore(cmd.Context(), args[0], address); err != nil {
 				return err
 			}
-			c.info("restored; start the controller again. A store that was there is kept as %s.before-restore", target)
+			if to.Engine == open.Bolt {
+				c.info("restored; start the controller again. A store that was there is kept as %s.before-restore", to.Path)
+			} else {
+				c.info("restored; start the controller with --store %s", to)
+			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", defaultData, "the controller's data directory")
+	at.add(cmd, "controller.db under --data")
 	return cmd
 }
 
 func newStoreCheck(c *cli) *cobra.Command {
 	var data string
+	var at storeFlags
 	cmd := &cobra.Command{
 		Use: "check [FILE]", Short: "Read every row of a store and tell what is damaged or missing", Args: cobra.MaximumNArgs(1),
-		Long: "Read every row of a store and tell what is damaged or missing. FILE is a store or a backup;\nwithout it the store under --data is checked, or, when the controller is running, a fresh copy of it.",
+		Long: "Read every row of a store and tell what is damaged or missing. FILE is a store or a backup; without it the store is\nchecked: Postgres as it is, a file as it is or, when the controller is running, a fresh copy of it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return c.checkAndTell(cmd.Context(), args[0])
 			}
-			return c.checkLive(cmd.Context(), controller.StorePath(data))
+			address, err := at.address(c, data)
+			if err != nil {
+				return err
+			}
+			where, err := open.Parse(address)
+			if err != nil {
+				return err
+			}
+			if where.Engine == open.Bolt {
+				return c.checkLive(cmd.Context(), where.Path)
+			}
+			report, err := open.Check(cmd.Context(), address, controller.Tables())
+			if err != nil {
+				return err
+			}
+			if err := c.tell(report, where.String()); err != nil {
+				return err
+			}
+			c.info("%s: every row is there and sound", where)
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", defaultData, "the controller's data directory")
+	at.add(cmd, "controller.db under --data")
 	return cmd
 }
 

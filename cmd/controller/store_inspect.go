@@ -47,6 +47,11 @@ func checkFile(ctx context.Context, c *cli, path string) error {
 		}
 		return protocol.Faultf(protocol.Internal, "restore a backup: controller store restore FILE", "%s is so damaged that it cannot be read (%v)", path, runErr)
 	}
+	return c.tell(&report, path)
+}
+
+// tell prints what is wrong line by line; the error sums it up.
+func (c *cli) tell(report *store.Report, where string) error {
 	if c.output != "table" {
 		if err := c.print(report, nil); err != nil {
 			return err
@@ -58,7 +63,7 @@ func checkFile(ctx context.Context, c *cli, path string) error {
 	for _, f := range report.Findings {
 		c.info("%s", f)
 	}
-	return protocol.Faultf(protocol.Internal, "stop the controller and restore a backup: controller store restore FILE", "%s is damaged: %d findings", path, len(report.Findings))
+	return protocol.Faultf(protocol.Internal, "stop the controller and restore a backup: controller store restore FILE", "%s is damaged: %d findings", where, len(report.Findings))
 }
 
 func firstLine(s string) string {

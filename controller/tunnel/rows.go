@@ -52,4 +52,6 @@ var enrolments = store.Table[Enrolment]{
 }
 
 // Tables are the tables of this room, for the engine's Open.
-func Tables() []store.TableDef { return []store.TableDef{joinTokens.Def(), enrolments.Def()} }
+func Tables() []store.TableDef {
+	return []store.TableDef{joinTokens.Def(), enrolments.Def(), known.Def()}
+}

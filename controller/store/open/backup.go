@@ -47,6 +47,20 @@ func Backup(ctx context.Context, src store.Source, scratch string, w io.Writer) 
 	return n, failpoint.Hit("store.backup.after")
 }
 
+// BackupOf is Backup of the store at address, which is read as it is: a file only when no controller has it.
+func BackupOf(ctx context.Context, address string, scratch string, w io.Writer) (n int64, err error) {
+	a, err := Parse(address)
+	if err != nil {
+		return 0, err
+	}
+	src, err := engineOf(a).read(ctx, a)
+	if err != nil {
+		return 0, err
+	}
+	defer closing(src, &err)
+	return Backup(ctx, src, scratch, w)
+}
+
 type reading struct {
 	ctx context.Context
 	r   io.Reader

@@ -22,15 +22,15 @@ func (boltEngine) open(ctx context.Context, a Address, o Options) (DB, error) {
 	return boltDB{db}, nil
 }
 
-func (boltEngine) read(ctx context.Context, a Address, _ []store.TableDef) (reader, error) {
+func (boltEngine) read(ctx context.Context, a Address) (reader, error) {
 	return bolt.Read(ctx, a.Path)
 }
 
-func (boltEngine) hold(ctx context.Context, a Address, _ []store.TableDef) (store.Origin, error) {
+func (boltEngine) hold(ctx context.Context, a Address, _ bool) (store.Origin, error) {
 	return bolt.Hold(ctx, a.Path)
 }
 
-func (boltEngine) stage(_ context.Context, a Address, _ []store.TableDef) (store.Stage, error) {
+func (boltEngine) stage(_ context.Context, a Address) (store.Stage, error) {
 	return bolt.NewStage(a.Path)
 }
 

@@ -6,7 +6,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/payperplay/payperplay/controller/store/storetest"
+	"github.com/payperplay/payperplay/controller/store/postgres/postgrestest"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 )
 
@@ -15,11 +15,11 @@ const envChild = "PPP_OPEN_TEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(envChild) != "migrate" {
-		os.Exit(m.Run())
+		os.Exit(postgrestest.Main(m))
 	}
 	err := failpoint.Arm(os.Getenv(failpoint.EnvPlan))
 	if err == nil {
-		_, err = Migrate(context.Background(), os.Args[1], os.Args[2], storetest.Tables(), nil)
+		_, err = Migrate(context.Background(), os.Args[1], os.Args[2], MoveOptions{})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

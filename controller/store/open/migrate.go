@@ -27,6 +27,13 @@ type Progress struct {
 	Rows, Total int64 // of all tables, in this phase
 }
 
+// MoveOptions for Migrate.
+type MoveOptions struct {
+	Progress func(Progress) // nil: nobody watches
+	// Force moves a Postgres store although a controller seems to lead it: that one can change nothing any more, and ends.
+	Force bool
+}
+
 // Moved is what a move did.
 type Moved struct {
 	From   string        `json:"from"`
@@ -48,7 +55,7 @@ type MovedTable struct {
 // it keeps all its rows and gets a mark, so that none starts on it by mistake. The new one gets a higher term and is
 // compared with the old one row by row, both ways, before it can be opened. Killed at any point, it can be run again:
 // at most one of the two can be opened at any time, and never a part.
-func Migrate(ctx context.Context, from, to string, tables []store.TableDef, progress func(Progress)) (m Moved, err error) {
+func Migrate(ctx context.Context, from, to string, o MoveOptions) (m Moved, err error) {
 	a, err := Parse(from)
 	if err != nil {
 		return m, err
@@ -61,7 +68,7 @@ func Migrate(ctx context.Context, from, to string, tables []store.TableDef, prog
 		return m, fault.New(fault.Invalid, "the store is to be moved to where it is", "name two different addresses")
 	}
 	began := time.Now()
-	origin, err := engineOf(a).hold(ctx, a, tables)
+	origin, err := engineOf(a).hold(ctx, a, o.Force)
 	if err != nil {
 		return m, err
 	}
@@ -73,7 +80,7 @@ func Migrate(ctx context.Context, from, to string, tables []store.TableDef, prog
 	if mark != nil && mark.To != b.String() {
 		return m, store.MovedError(a.String(), *mark)
 	}
-	stage, err := engineOf(b).stage(ctx, b, tables)
+	stage, err := engineOf(b).stage(ctx, b)
 	if fault.KindOf(err) == fault.Conflict && mark != nil {
 		return m, fault.Wrap(err, fault.Conflict, fmt.Sprintf("%s was moved to %s already, on %s", a, b, mark.At.UTC().Format(time.DateTime+" UTC")), "start the controller with --store "+b.String())
 	}
@@ -82,7 +89,7 @@ func Migrate(ctx context.Context, from, to string, tables []store.TableDef, prog
 	}
 	defer closing(stage, &err)
 	m = Moved{From: a.String(), To: b.String(), Tables: []MovedTable{}}
-	if err := m.fill(ctx, origin, stage, progress); err != nil {
+	if err := m.fill(ctx, origin, stage, o.Progress); err != nil {
 		return m, err
 	}
 	if err := m.switchOver(ctx, origin, stage); err != nil {

@@ -14,25 +14,28 @@ import (
 
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/controller/store/postgres/postgrestest"
 	"github.com/payperplay/payperplay/controller/store/storetest"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 )
 
-// place makes addresses of empty places, and says how such a store is damaged by half.
+// place is an engine that can make addresses of empty places.
 type place struct {
-	name string
-	make func(t *testing.T) string
+	name  string
+	empty func(t *testing.T) string
 }
 
-func places(t *testing.T) []place {
-	t.Helper()
-	return []place{{"bolt", func(t *testing.T) string { t.Helper(); return filepath.Join(t.TempDir(), "controller.db") }}}
+func places() []place {
+	return []place{
+		{"bolt", func(t *testing.T) string { t.Helper(); return filepath.Join(t.TempDir(), "controller.db") }},
+		{"postgres", func(t *testing.T) string { t.Helper(); return postgrestest.Database(t) }},
+	}
 }
 
 // routes are all pairs of engines.
 func routes(t *testing.T, fn func(t *testing.T, from, to place)) {
 	t.Helper()
-	all := places(t)
+	all := places()
 	for _, from := range all {
 		for _, to := range all {
 			t.Run(from.name+" to "+to.name, func(t *testing.T) { fn(t, from, to) })
@@ -106,11 +109,11 @@ func holds(t *testing.T, address string, rows int, cluster string, aboveTerm int
 
 func TestMigrate(t *testing.T) {
 	routes(t, func(t *testing.T, from, to place) {
-		a, b := from.make(t), to.make(t)
+		a, b := from.empty(t), to.empty(t)
 		cluster, term := filled(t, a, 2000)
 		var last Progress
 		phases := map[Phase]int64{}
-		m, err := Migrate(t.Context(), a, b, storetest.Tables(), func(p Progress) { last = p; phases[p.Phase]++ })
+		m, err := Migrate(t.Context(), a, b, MoveOptions{Progress: func(p Progress) { last = p; phases[p.Phase]++ }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,10 +124,10 @@ func TestMigrate(t *testing.T) {
 		if !errors.Is(err, store.ErrMoved) || !strings.Contains(err.Error(), m.To) {
 			t.Errorf("the old store opens: %v", err)
 		}
-		if _, err := Migrate(t.Context(), a, b, storetest.Tables(), nil); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "already") {
+		if _, err := Migrate(t.Context(), a, b, MoveOptions{}); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "already") {
 			t.Errorf("a second move: %v", err)
 		}
-		if _, err := Migrate(t.Context(), a, to.make(t), storetest.Tables(), nil); !errors.Is(err, store.ErrMoved) {
+		if _, err := Migrate(t.Context(), a, to.empty(t), MoveOptions{}); !errors.Is(err, store.ErrMoved) {
 			t.Errorf("a move to a third place: %v", err)
 		}
 		holds(t, b, 2000, cluster, term+1)
@@ -133,20 +136,20 @@ func TestMigrate(t *testing.T) {
 
 func TestMigrateRefuses(t *testing.T) {
 	routes(t, func(t *testing.T, from, to place) {
-		a, b := from.make(t), to.make(t)
+		a, b := from.empty(t), to.empty(t)
 		cluster, term := filled(t, a, 10)
 		filled(t, b, 3)
-		if _, err := Migrate(t.Context(), a, b, storetest.Tables(), nil); fault.KindOf(err) != fault.Conflict {
+		if _, err := Migrate(t.Context(), a, b, MoveOptions{}); fault.KindOf(err) != fault.Conflict {
 			t.Errorf("over another store: %v", err)
 		}
-		if _, err := Migrate(t.Context(), a, a, storetest.Tables(), nil); fault.KindOf(err) != fault.Invalid {
+		if _, err := Migrate(t.Context(), a, a, MoveOptions{}); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("onto itself: %v", err)
 		}
 		db, err := Open(t.Context(), a, Options{Tables: storetest.Tables()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Migrate(t.Context(), a, to.make(t), storetest.Tables(), nil); fault.KindOf(err) != fault.Conflict {
+		if _, err := Migrate(t.Context(), a, to.empty(t), MoveOptions{}); fault.KindOf(err) != fault.Conflict {
 			t.Errorf("under a controller: %v", err)
 		}
 		if err := db.Update(t.Context(), func(tx store.Tx) error { return storetest.Others.Delete(tx, "nobody") }); err != nil {
@@ -160,17 +163,17 @@ func TestMigrateRefuses(t *testing.T) {
 }
 
 func TestUnmark(t *testing.T) {
-	for _, p := range places(t) {
+	for _, p := range places() {
 		t.Run(p.name, func(t *testing.T) {
-			a, b := p.make(t), places(t)[0].make(t)
+			a, b := p.empty(t), places()[0].empty(t)
 			cluster, term := filled(t, a, 10)
-			if mark, err := Unmark(t.Context(), a, storetest.Tables()); mark != nil || err != nil {
+			if mark, err := Unmark(t.Context(), a); mark != nil || err != nil {
 				t.Errorf("Unmark of a store without a mark: %v %v", mark, err)
 			}
-			if _, err := Migrate(t.Context(), a, b, storetest.Tables(), nil); err != nil {
+			if _, err := Migrate(t.Context(), a, b, MoveOptions{}); err != nil {
 				t.Fatal(err)
 			}
-			if mark, err := Unmark(t.Context(), a, storetest.Tables()); err != nil || mark == nil || mark.To != b {
+			if mark, err := Unmark(t.Context(), a); err != nil || mark == nil || mark.To != b {
 				t.Errorf("Unmark: %v %v", mark, err)
 			}
 			holds(t, a, 10, cluster, term)
@@ -181,14 +184,15 @@ func TestUnmark(t *testing.T) {
 // TestMigrateKilled kills a move at every point, and runs it again: it ends well, and at no time could both be opened, or a part.
 func TestMigrateKilled(t *testing.T) {
 	points := []string{"store.dump.before", "store.dump.after", "store.migrate.copied", "store.migrate.compared", "store.retire.before", "store.retire.after",
-		"store.migrate.retired", "store.stage.sync.before", "store.rename.before", "store.rename.after", "store.migrate.published"}
+		"store.migrate.retired", "store.stage.batch", "store.stage.sync.before", "store.publish.before", "store.publish.after",
+		"store.rename.before", "store.rename.after", "store.migrate.published"}
 	if os.Getenv("PPP_SOAK") == "" {
 		points = []string{"store.dump.after", "store.migrate.compared", "store.retire.after", "store.migrate.retired", "store.migrate.published"}
 	}
 	routes(t, func(t *testing.T, from, to place) {
 		for _, point := range points {
 			t.Run(point, func(t *testing.T) {
-				a, b := from.make(t), to.make(t)
+				a, b := from.empty(t), to.empty(t)
 				cluster, term := filled(t, a, 300)
 				killed, out := child(t, a, b, point+"=kill")
 				if !killed && out != "" {
@@ -250,19 +254,33 @@ func opens(t *testing.T, address string) bool {
 
 func present(t *testing.T, address string) bool {
 	t.Helper()
-	_, err := os.Stat(address)
-	return err == nil
+	a, err := Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Engine == Bolt {
+		_, err := os.Stat(a.Path)
+		return err == nil
+	}
+	src, err := engineOf(a).read(t.Context(), a)
+	if fault.KindOf(err) == fault.NotFound {
+		return false
+	}
+	if err := errors.Join(err, src.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return true
 }
 
 // TestMigrateNoticesAWrongCopy: a row that changes on the way stops the move, and the old store stays what it was.
 func TestMigrateNoticesAWrongCopy(t *testing.T) {
 	a, b := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "b.db")
 	cluster, term := filled(t, a, 50)
-	origin, err := boltEngine{}.hold(t.Context(), Address{Engine: Bolt, Path: a}, nil)
+	origin, err := boltEngine{}.hold(t.Context(), Address{Engine: Bolt, Path: a}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stage, err := boltEngine{}.stage(t.Context(), Address{Engine: Bolt, Path: b}, nil)
+	stage, err := boltEngine{}.stage(t.Context(), Address{Engine: Bolt, Path: b})
 	if err != nil {
 		t.Fatal(err)
 	}

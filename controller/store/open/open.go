@@ -35,9 +35,10 @@ type DB interface {
 // engine is what this package needs of an engine.
 type engine interface {
 	open(ctx context.Context, a Address, o Options) (DB, error)
-	read(ctx context.Context, a Address, tables []store.TableDef) (reader, error)
-	hold(ctx context.Context, a Address, tables []store.TableDef) (store.Origin, error)
-	stage(ctx context.Context, a Address, tables []store.TableDef) (store.Stage, error)
+	read(ctx context.Context, a Address) (reader, error)
+	// hold refuses a store that a controller leads; force ends that controller where it can be ended from here.
+	hold(ctx context.Context, a Address, force bool) (store.Origin, error)
+	stage(ctx context.Context, a Address) (store.Stage, error)
 	check(ctx context.Context, a Address, tables []store.TableDef) (*store.Report, error)
 }
 
@@ -60,8 +61,11 @@ func Open(ctx context.Context, address string, o Options) (DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engineOf(a).open(ctx, a, o)
+	return At(ctx, a, o)
 }
+
+// At is Open for an address that was parsed.
+func At(ctx context.Context, a Address, o Options) (DB, error) { return engineOf(a).open(ctx, a, o) }
 
 // Check reads every row of the store at address and reports what is wrong. A file must not be open elsewhere, and is better
 // checked in a process of its own (bolt.Check says why); Postgres is checked while it serves.
@@ -74,12 +78,12 @@ func Check(ctx context.Context, address string, tables []store.TableDef) (*store
 }
 
 // Unmark takes the mark away that a move has left; it gives the mark, nil when there was none.
-func Unmark(ctx context.Context, address string, tables []store.TableDef) (mark *store.Moved, err error) {
+func Unmark(ctx context.Context, address string) (mark *store.Moved, err error) {
 	a, err := Parse(address)
 	if err != nil {
 		return nil, err
 	}
-	o, err := engineOf(a).hold(ctx, a, tables)
+	o, err := engineOf(a).hold(ctx, a, false)
 	if err != nil {
 		return nil, err
 	}

@@ -6,13 +6,12 @@ import (
 	"fmt"
 
 	"github.com/payperplay/payperplay/controller/fault"
-	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/bolt"
 )
 
 // Restore makes the store at address a copy of the backup file, all of it or nothing. A file that is there is replaced and
 // kept beside it (bolt.Restore); a database has to be empty. The backup is checked first.
-func Restore(ctx context.Context, backupFile, address string, tables []store.TableDef) (err error) {
+func Restore(ctx context.Context, backupFile, address string) (err error) {
 	a, err := Parse(address)
 	if err != nil {
 		return err
@@ -32,7 +31,7 @@ func Restore(ctx context.Context, backupFile, address string, tables []store.Tab
 		return err
 	}
 	defer closing(src, &err)
-	stage, err := engineOf(a).stage(ctx, a, tables)
+	stage, err := engineOf(a).stage(ctx, a)
 	if err != nil {
 		return err
 	}

@@ -94,6 +94,9 @@ func parse(url string) (source, error) {
 	if s.schema != defaultSchema {
 		s.address += "?schema=" + string(s.schema)
 	}
+	if c.RuntimeParams["application_name"] == "" && s.schema != defaultSchema {
+		c.RuntimeParams["application_name"] = settings["application_name"] + " " + string(s.schema)
+	}
 	for k, v := range settings {
 		if _, set := c.RuntimeParams[k]; !set {
 			c.RuntimeParams[k] = v

@@ -26,6 +26,7 @@ func dial(ctx context.Context, url string) (session, error) {
 	}
 	config := s.config.ConnConfig.Copy()
 	config.RuntimeParams["statement_timeout"] = "0"
+	config.RuntimeParams["application_name"] += toolSuffix
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {

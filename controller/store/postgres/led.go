@@ -1,0 +1,68 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/store"
+)
+
+// toolSuffix tells the connections of a tool from those of a controller that leads.
+const toolSuffix = " tool"
+
+// Led says whether a controller seems to lead the store at url, as a conflict fault that tells where its connections come
+// from. It is a courtesy, not a lock: a controller that Led does not see is ended by the term. One that stands still or is
+// cut off is seen for as long as the server keeps its connections.
+func Led(ctx context.Context, url string) (err error) {
+	s, err := dial(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	var from string
+	var since time.Time
+	err = s.conn.QueryRow(ctx, `SELECT coalesce(host(client_addr), 'this machine'), backend_start FROM pg_stat_activity
+		WHERE datname = current_database() AND usename = current_user AND application_name = $1 ORDER BY backend_start LIMIT 1`,
+		s.config.ConnConfig.RuntimeParams["application_name"]).Scan(&from, &since)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return s.explain(err)
+	}
+	return fault.New(fault.Conflict, fmt.Sprintf("a controller uses the store %s: it is connected from %s since %s", s.address, from, since.UTC().Format(time.DateTime+" UTC")),
+		"stop that controller; if it stands still and cannot be stopped, add --force, and it can change nothing any more")
+}
+
+// Reader is a store that is only read, whether or not a controller leads it. It implements store.Source.
+type Reader struct{ session }
+
+var _ store.Source = (*Reader)(nil)
+
+// Read connects; not_found when there is no store.
+func Read(ctx context.Context, url string) (*Reader, error) {
+	s, err := dial(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.readIdentity(ctx, s.conn)
+	if err == nil && !id.found {
+		err = s.noStore()
+	}
+	if err != nil {
+		return nil, errors.Join(s.explain(err), s.close())
+	}
+	return &Reader{s}, nil
+}
+
+// Dump gives everything in the store as of now.
+func (r *Reader) Dump(ctx context.Context, head func(store.Header) error, row func(store.Row) error) error {
+	return r.dump(ctx, r.conn, head, row)
+}
+
+// Close ends the connection.
+func (r *Reader) Close() error { return r.close() }
