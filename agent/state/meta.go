@@ -32,6 +32,7 @@ func (j *Journal) load() error {
 		if k, _ := tx.Bucket(bucketReports).Cursor().First(); k != nil {
 			j.first = int64(binary.BigEndian.Uint64(k))
 		}
+		j.bytes = measureReports(tx)
 		j.handed = j.next - 1 // an earlier process may have sent them all
 		return eachServer(tx, func(Server) {})
 	})

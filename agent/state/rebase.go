@@ -21,7 +21,7 @@ func (j *Journal) Rebase(ctx context.Context, after int64) error {
 		for k, v := c.First(); k != nil; k, v = c.Next() {
 			var r protocol.Report
 			if err := decode(bucketReports, k, v, &r); err != nil {
-				return damaged(j.db.Path(), err)
+				return damaged(j.path, err)
 			}
 			waiting = append(waiting, r)
 		}
@@ -43,6 +43,7 @@ func (j *Journal) Rebase(ctx context.Context, after int64) error {
 		}
 		j.first, j.next, j.handed = after+1, next, after
 		clear(j.progress)
+		j.bytes = measureReports(tx)
 		return nil
 	})
 }

@@ -23,9 +23,11 @@ func (j *Journal) append(tx *bolt.Tx, facts []protocol.Fact) error {
 			continue
 		}
 		r := protocol.Report{Boot: j.boot, Run: j.run, Seq: seq, At: time.Now().UTC(), Fact: f}
+		j.bytes -= reportSize(tx, seqKey(seq)) // of the one it replaces
 		if err := put(tx, bucketReports, seqKey(seq), r); err != nil {
 			return err
 		}
+		j.bytes += reportSize(tx, seqKey(seq))
 		if seq < j.next {
 			continue
 		}
@@ -34,7 +36,7 @@ func (j *Journal) append(tx *bolt.Tx, facts []protocol.Fact) error {
 			return err
 		}
 	}
-	return nil
+	return j.trim(tx)
 }
 
 // place gives a report its number. A newer progress text takes the place of an older one that has certainly not been sent,
@@ -68,7 +70,7 @@ func (j *Journal) Next(_ context.Context, after int64, limit int) ([]protocol.Re
 		for k, v := c.Seek(seqKey(max(after+1, 0))); k != nil && len(out) < limit; k, v = c.Next() {
 			var r protocol.Report
 			if err := decode(bucketReports, k, v, &r); err != nil {
-				return damaged(j.db.Path(), err)
+				return damaged(j.path, err)
 			}
 			out = append(out, r)
 		}
@@ -90,7 +92,8 @@ func (j *Journal) Ack(ctx context.Context, seq int64) error {
 	}
 	return j.do(ctx, func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketReports).Cursor()
-		for k, _ := c.First(); k != nil && int64(binary.BigEndian.Uint64(k)) <= seq; k, _ = c.Next() {
+		for k, v := c.First(); k != nil && int64(binary.BigEndian.Uint64(k)) <= seq; k, v = c.Next() {
+			j.bytes -= int64(len(k) + len(v))
 			if err := c.Delete(); err != nil {
 				return err
 			}

@@ -36,7 +36,7 @@ func (j *Journal) Servers(context.Context) ([]Server, error) {
 	var out []Server
 	err := j.recoverRead(func(tx *bolt.Tx) error {
 		if err := eachServer(tx, func(s Server) { out = append(out, s) }); err != nil {
-			return damaged(j.db.Path(), err)
+			return damaged(j.path, err)
 		}
 		return nil
 	})

@@ -78,6 +78,7 @@ type Options struct {
 	Boot       string       // boot id of the machine
 	BridgePool netip.Prefix // bridges of servers are cut from it, a /29 each
 	MaxReports int          // beyond so many unacknowledged reports only facts are kept, no progress; 0 = 100,000
+	MaxBytes   int64        // beyond so many bytes of them the oldest go, and the controller is told; 0 = 64 MiB
 	Logger     *slog.Logger
 	Metrics    prometheus.Registerer
 }
@@ -91,6 +92,9 @@ func (o *Options) validate() error {
 	}
 	if o.MaxReports <= 0 {
 		o.MaxReports = 100_000
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 64 << 20
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -109,6 +113,7 @@ type Journal struct {
 	run     string
 	pool    netip.Prefix
 	max     int
+	path    string
 	reserve string
 
 	writes chan *write
@@ -120,6 +125,11 @@ type Journal struct {
 	first    int64      // oldest report kept; next when there is none
 	next     int64      // Seq of the next report
 	handed   int64      // newest Seq that may have left this machine
+	bytes    int64      // of the reports kept
+	maxBytes int64
+	lost     int64 // reports that went because there were too many, by this process
+	reserved bool  // the reserved disk space is set aside
+	tried    time.Time
 	progress map[string]int64
 	wake     chan struct{}
 
@@ -151,12 +161,15 @@ func Open(o Options) (*Journal, error) {
 	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id)
-	j := &Journal{db: db, log: o.Logger, boot: o.Boot, run: hex.EncodeToString(id), pool: o.BridgePool.Masked(), max: o.MaxReports,
+	j := &Journal{db: db, log: o.Logger, boot: o.Boot, run: hex.EncodeToString(id), pool: o.BridgePool.Masked(), max: o.MaxReports, maxBytes: o.MaxBytes, path: path,
 		reserve: filepath.Join(o.Dir, reserveName), writes: make(chan *write, 1024), closed: make(chan struct{}), done: make(chan struct{}),
 		progress: map[string]int64{}, wake: make(chan struct{}, 1)}
 	if err := safely(j.load); err != nil {
 		_ = db.Close()
 		return nil, damaged(path, err)
+	}
+	if err := j.compact(path, compactAbove); err != nil {
+		return nil, errors.Join(err, j.db.Close())
 	}
 	j.keepReserve()
 	j.measure(o.Metrics)
@@ -184,8 +197,17 @@ func openFile(path string) (db *bolt.DB, err error) {
 			db, err = nil, damaged(path, fmt.Errorf("%v", r))
 		}
 	}()
-	db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	var opened *os.File
+	db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
+		OpenFile: func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+			f, err = os.OpenFile(name, flag, mode)
+			opened = f
+			return f, err
+		}})
 	switch {
+	case err == nil && !isAt(opened, path): // another agent compacted it while this one waited for the lock
+		_ = db.Close()
+		return nil, protocol.Faultf(protocol.Conflict, "stop the other agent or give this one its own --data", "another agent runs on %s", filepath.Dir(path))
 	case err == nil:
 		return db, nil
 	case errors.Is(err, bolt.ErrTimeout): //nolint:staticcheck // the alias is the documented name
@@ -195,6 +217,16 @@ func openFile(path string) (db *bolt.DB, err error) {
 	default:
 		return nil, damaged(path, err)
 	}
+}
+
+// isAt tells whether the open file still is the one that path names.
+func isAt(f *os.File, path string) bool {
+	have, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(have, named)
 }
 
 // safely turns bbolt's panics on torn pages into errors.
@@ -218,7 +250,18 @@ func (j *Journal) measure(r prometheus.Registerer) {
 	j.written = prometheus.NewCounter(prometheus.CounterOpts{Name: "payperplay_agent_journal_writes_total", Help: "Writes that shared those transactions."})
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "payperplay_agent_reports_waiting", Help: "Reports the controller has not acknowledged."},
 		func() float64 { return float64(j.Waiting()) })
-	r.MustRegister(j.syncs, j.written, waiting)
+	locked := func(name, help string, of func() int64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			return float64(of())
+		})
+	}
+	file := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "payperplay_agent_journal_bytes", Help: "Size of the journal's file."},
+		func() float64 { return float64(size(j.path)) })
+	r.MustRegister(j.syncs, j.written, waiting, file,
+		locked("payperplay_agent_reports_waiting_bytes", "Bytes of the reports the controller has not acknowledged.", func() int64 { return j.bytes }),
+		locked("payperplay_agent_reports_lost", "Reports this process has dropped because too many waited.", func() int64 { return j.lost }))
 }
 
 // retry runs fn again once after giving the reserved disk space back, when the disk was full.

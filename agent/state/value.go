@@ -44,9 +44,17 @@ func get(tx *bolt.Tx, bucket, key []byte, value any) (found bool, err error) {
 	return true, decode(bucket, key, raw, value)
 }
 
-func decode(bucket, key, raw []byte, value any) error {
+// sound tells whether a row is what was written.
+func sound(bucket, key, raw []byte) error {
 	if len(raw) < 4 || binary.BigEndian.Uint32(raw) != checksum(bucket, key, raw[4:]) {
 		return fmt.Errorf("row %x of %s does not match its checksum", key, bucket)
+	}
+	return nil
+}
+
+func decode(bucket, key, raw []byte, value any) error {
+	if err := sound(bucket, key, raw); err != nil {
+		return err
 	}
 	if err := json.Unmarshal(raw[4:], value); err != nil {
 		return fmt.Errorf("row %x of %s: %w", key, bucket, err)

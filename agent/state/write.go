@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -23,6 +25,8 @@ const (
 	maxGroup    = 256
 	reserveName = "agent.reserve"
 	reserveSize = 8 << 20
+	// reserveEvery is how often it is tried to set the space aside again.
+	reserveEvery = time.Minute
 )
 
 // writer is the only goroutine that writes. What queues up during one fsync goes into the next transaction together.
@@ -81,9 +85,9 @@ func (j *Journal) commit(group []*write) {
 func (j *Journal) transact(group []*write) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	next, first := j.next, j.first
+	next, first, bytes, lost := j.next, j.first, j.bytes, j.lost
 	err := j.retry(func() error {
-		j.next, j.first = next, first
+		j.next, j.first, j.bytes, j.lost = next, first, bytes, lost
 		return j.db.Update(func(tx *bolt.Tx) error {
 			for _, w := range group {
 				if err := w.fn(tx); err != nil {
@@ -94,10 +98,14 @@ func (j *Journal) transact(group []*write) error {
 		})
 	})
 	if err != nil {
-		j.next, j.first = next, first
+		j.next, j.first, j.bytes, j.lost = next, first, bytes, lost
 		clear(j.progress)
 		return explain(err)
 	}
+	if j.lost > lost {
+		j.log.Warn("too many reports wait for the controller: the oldest were dropped", "dropped", j.lost-lost, "first", j.first, "bytes", j.bytes)
+	}
+	j.reserveAgain()
 	j.syncs.Inc()
 	j.written.Add(float64(len(group)))
 	return failpoint.Hit("state.commit.after")
@@ -119,6 +127,20 @@ func (j *Journal) keepReserve() {
 	defer func() { _ = f.Close() }()
 	if err := syscall.Fallocate(int(f.Fd()), 0, 0, reserveSize); err != nil {
 		j.log.Warn("no disk space could be set aside for the journal", "path", j.reserve, "err", err)
+		return
+	}
+	j.reserved = true
+}
+
+// reserveAgain sets the space aside anew some time after it was given back, if there is room by then.
+func (j *Journal) reserveAgain() {
+	var fs syscall.Statfs_t
+	if j.reserved || time.Since(j.tried) < reserveEvery || syscall.Statfs(filepath.Dir(j.reserve), &fs) != nil {
+		return
+	}
+	j.tried = time.Now()
+	if int64(fs.Bavail)*fs.Bsize > 4*reserveSize {
+		j.keepReserve()
 	}
 }
 
@@ -129,6 +151,7 @@ func (j *Journal) freeReserve(err error) bool {
 	if err := os.Remove(j.reserve); err != nil {
 		return false
 	}
+	j.reserved, j.tried = false, time.Now()
 	j.log.Warn("disk is full, reserved space given back to the journal", "bytes", reserveSize)
 	return true
 }
@@ -137,7 +160,7 @@ func (j *Journal) freeReserve(err error) bool {
 func (j *Journal) recoverRead(fn func(*bolt.Tx) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = damaged(j.db.Path(), fmt.Errorf("%v", r))
+			err = damaged(j.path, fmt.Errorf("%v", r))
 		}
 	}()
 	return j.db.View(fn)

@@ -1,0 +1,51 @@
+package state
+
+import (
+	"encoding/binary"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// The controller may be away for weeks. Reports are bounded by their bytes: beyond that the oldest go, down to seven eighths of
+// the bound. The loss is marked by itself: at the next hello this node says which number it begins with, the controller writes
+// down that those before it are lost (node.reports_lost), and takes the inventory for what is true now.
+
+// reportSize is what one report takes in the file, 0 when there is none of that number.
+func reportSize(tx *bolt.Tx, key []byte) int64 {
+	v := tx.Bucket(bucketReports).Get(key)
+	if v == nil {
+		return 0
+	}
+	return int64(len(key) + len(v))
+}
+
+// measureReports sums them up; it reads all of them and is for Open and Rebase.
+func measureReports(tx *bolt.Tx) (total int64) {
+	c := tx.Bucket(bucketReports).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		total += int64(len(k) + len(v))
+	}
+	return total
+}
+
+// trim deletes the oldest reports when there are too many bytes of them. It runs in the writer's transaction, with mu held.
+func (j *Journal) trim(tx *bolt.Tx) error {
+	if j.bytes <= j.maxBytes {
+		return nil
+	}
+	clear(j.progress) // what would take the place of one that goes gets a number of its own
+	c := tx.Bucket(bucketReports).Cursor()
+	for k, v := c.First(); k != nil && j.bytes > j.maxBytes-j.maxBytes/8; k, v = c.Next() {
+		seq := int64(binary.BigEndian.Uint64(k))
+		if seq >= j.next-1 {
+			break // the newest stays
+		}
+		j.bytes -= int64(len(k) + len(v))
+		j.first = seq + 1
+		j.lost++
+		if err := c.Delete(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
