@@ -196,6 +196,16 @@ func (b *book) limit(maxBytes int64) {
 	b.max = max(maxBytes, MinMaxBytes)
 }
 
+// bytes is what the history takes on disk.
+func (b *book) bytes() (total int64) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, s := range b.segs {
+		total += s.size
+	}
+	return total
+}
+
 func (b *book) at() place {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

@@ -117,7 +117,8 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Console{o: o, log: o.Logger.With("component", "console"), metrics: m, servers: map[string]*server{}}, nil
+	c := &Console{o: o, log: o.Logger.With("component", "console"), metrics: m, servers: map[string]*server{}}
+	return c, c.measure(o.Metrics)
 }
 
 // Run syncs the histories to disk once a second, and makes all tails look again after the process was frozen

@@ -374,6 +374,9 @@ func TestF12DiskFull(t *testing.T) {
 		if got := texts(history(t, c, "srv_a")); len(got) != 11 || got[10] != "full 9" {
 			t.Fatalf("%q", got)
 		}
+		if info, err := good.Stat(); err != nil || info.Size() == 0 || s.book.bytes() != info.Size() {
+			t.Errorf("the metric says %d bytes, the file has %d (%v)", s.book.bytes(), info.Size(), err)
+		}
 		_ = full.Close()
 		c.die()
 	})

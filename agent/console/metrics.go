@@ -16,6 +16,29 @@ type metrics struct {
 	followers prometheus.Gauge
 }
 
+// measure shows how much disk the histories take.
+func (c *Console) measure(reg prometheus.Registerer) error {
+	if reg == nil {
+		return nil
+	}
+	bytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "payperplay", Subsystem: "agent_console", Name: "bytes", Help: "Disk that the consoles' histories take, of those in use.",
+	}, func() float64 {
+		c.mu.Lock()
+		all := c.list()
+		c.mu.Unlock()
+		var total int64
+		for _, s := range all {
+			total += s.book.bytes()
+		}
+		return float64(total)
+	})
+	if err := reg.Register(bytes); err != nil {
+		return fmt.Errorf("console: register metrics: %w", err)
+	}
+	return nil
+}
+
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "payperplay", Subsystem: "agent_console", Name: name, Help: help})
