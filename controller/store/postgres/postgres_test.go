@@ -27,7 +27,7 @@ func freshSchema(t testing.TB) string {
 	t.Helper()
 	n := schemas.next.Add(1)
 	schemas.once.Do(func() { schemas.url = postgrestest.Database(t) })
-	return fmt.Sprintf("%s&schema=Suite %d", schemas.url, n)
+	return fmt.Sprintf("%s&schema=Suite%%20%d", schemas.url, n)
 }
 
 var schemas struct {
