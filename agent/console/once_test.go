@@ -3,13 +3,18 @@ package console
 import (
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/payperplay/payperplay/protocol"
 )
 
 // Whatever breaks in between — streams cut inside an entry, the agent killed, entries shown twice by the engine, the same text on
@@ -201,4 +206,64 @@ func pieceShownAgain(t *testing.T, line []string, first, again int) {
 	if n := src.times(); n > 2*len(line)+1 {
 		t.Errorf("the log was opened %d times", n)
 	}
+}
+
+// F02 with the real engine, whose log rotates inside and right behind long lines. 20.10 marks the end of such a line in no way, so its pieces are told by their stamp.
+func TestF02DockerLongLines(t *testing.T) {
+	d := needDocker(t)
+	src := d.Terminal(container(t, "300k"))
+	c := newConsole(t, t.TempDir())
+	defer func() { _ = c.Close() }()
+	if err := c.Attach(t.Context(), "srv_a", src, Upstream{}); err != nil {
+		t.Fatal(err)
+	}
+	in, err := src.Stdin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = in.Close() }()
+	const lines, size = 100, 50_000
+	want := map[string]int{}
+	for i := range lines {
+		text := strings.Repeat("x", size) // pieces that are all the same
+		if i%2 == 1 {
+			text = strings.Repeat(fmt.Sprint(i, "-"), size)[:size] // and others that are not
+		}
+		text = fmt.Sprint("n", i, " ", text)
+		want["[Server] "+text] = 1
+		if _, err := io.WriteString(in, "say "+text+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Millisecond) // far below the promised rate
+	}
+	var got map[string]int
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if got = said(t, c); maps.Equal(got, want) {
+			return
+		}
+	}
+	for text, n := range got {
+		if want[text] != n {
+			t.Errorf("%d times %.25q, %d bytes", n, text, len(text))
+		}
+	}
+	t.Errorf("%d long lines are there, want %d, each once and whole", len(got), lines)
+}
+
+// said counts what the test server was told to say: entries of one stamp put together again.
+func said(t *testing.T, c *Console) map[string]int {
+	whole := map[time.Time]string{}
+	for _, l := range history(t, c, "srv_a") {
+		if l.Kind == protocol.LineGap {
+			t.Fatalf("%+v", l)
+		}
+		whole[l.Time] += l.Text
+	}
+	out := map[string]int{}
+	for _, text := range whole {
+		if _, rest, ok := strings.Cut(text, "[Server] "); ok {
+			out["[Server] "+rest]++
+		}
+	}
+	return out
 }
