@@ -46,7 +46,7 @@ func Names() []Plant {
 		{EventBeforeCommit, "followers of the log are woken inside the transaction and not after it: they look too early and miss the event (controller/event)"},
 		{MemoryReleasedTwice, "releasing memory that is free already takes it off the node's sum once more (controller/fleet)"},
 		{MissingRecheck, "what the loop found to do is done although the row has changed meanwhile: not decided again in the transaction (controller/lifecycle)"},
-		{StaleTermWrite, "a replaced controller still writes, and agents take its orders (controller/store/bolt, controller/store/postgres, agent/state, agent/supervisor)"},
+		{StaleTermWrite, "a replaced controller still writes, and agents take its orders (controller/store/bolt, agent/state, agent/supervisor)"},
 		{StartWithoutGrant, "after a reboot the agent starts what its journal knows under the grant of the last boot (agent/supervisor)"},
 		{BlindController, "a node that is not connected counts as dead: its servers are placed elsewhere at once (controller/lifecycle)"},
 		{ReportCountedTwice, "a report that comes again is taken again (controller/tunnel)"},
