@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -314,33 +313,6 @@ func TestCompactAtOpen(t *testing.T) {
 	sameStore(t, "compacted at open", read(t, db), want)
 }
 
-// TestF13CompactOnAFullDisk: refused, nothing changed, and it works when there is room again.
-func TestF13CompactOnAFullDisk(t *testing.T) {
-	path := filepath.Join(memoryDir(t), "controller.db")
-	db := openAt(t, path, Options{Tables: storetest.Tables()})
-	change(t, db, 0, 500, 4)
-	want, old := read(t, db), fileSize(path)
-	db.maxBytes = 64 << 10 // the copy may not become larger: as on a full disk
-	if _, err := db.Compact(t.Context()); fault.KindOf(err) != fault.ReadOnly || fault.Next(err) == "" {
-		t.Errorf("without room: %v", err)
-	}
-	db.maxBytes = 0
-	if fileSize(path) != old {
-		t.Error("the file has changed")
-	}
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); len(left) > 0 {
-		t.Errorf("left over: %v", left)
-	}
-	sameStore(t, "after the refusal", read(t, db), want)
-	putItems(t, db, storetest.Item{ID: "more"})
-	if _, err := db.Compact(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := roomFor(memoryDir(t), 1<<60, "it"); fault.KindOf(err) != fault.ReadOnly {
-		t.Errorf("room for everything: %v", err)
-	}
-}
-
 func TestCompactRefuses(t *testing.T) {
 	path := filepath.Join(memoryDir(t), "controller.db")
 	db := openAt(t, path, Options{Tables: storetest.Tables()})
@@ -468,28 +440,5 @@ func TestCompareFindsDifferences(t *testing.T) {
 		if next, err = copyFileOf(t.Context(), db.b, tmp, db.options()); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// TestBackupDoesNotHoldWriters: a receiver that takes nothing holds no snapshot.
-func TestBackupDoesNotHoldWriters(t *testing.T) {
-	db := openAt(t, filepath.Join(memoryDir(t), "controller.db"), Options{Tables: storetest.Tables()})
-	change(t, db, 0, 500, 1)
-	r, w := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		_, err := db.Backup(context.Background(), w)
-		done <- err
-	}()
-	buf := make([]byte, 1)
-	if _, err := io.ReadFull(r, buf); err != nil { // it has begun to send, so it has its copy
-		t.Fatal(err)
-	}
-	if n := db.b.Stats().OpenTxN; n != 0 {
-		t.Errorf("%d snapshots are held while a receiver is slow", n)
-	}
-	_ = r.CloseWithError(io.ErrClosedPipe)
-	if err := <-done; !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("backup: %v", err)
 	}
 }
