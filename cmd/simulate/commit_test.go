@@ -273,6 +273,20 @@ func (t *truth) dropped(m *machine, r protocol.Report) {
 	}
 }
 
+// orderedAgain: an order to end a game that arrives a second time is an order too.
+func (t *truth) orderedAgain(req any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch r := req.(type) {
+	case protocol.StopRequest:
+		t.wanted[r.Server] = time.Now()
+	case protocol.KillRequest:
+		t.wanted[r.Server] = time.Now()
+	case protocol.RemoveRequest:
+		t.wanted[r.Server] = time.Now()
+	}
+}
+
 func (t *truth) wrote(r *run) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

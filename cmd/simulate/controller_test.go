@@ -39,6 +39,13 @@ type controllerProcess struct {
 
 	mu   sync.Mutex
 	dead bool
+	heir *controllerProcess // who took over while this one was still there
+}
+
+func (c *controllerProcess) successor() *controllerProcess {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heir
 }
 
 // quiet is a listener that nobody dials: agents come over wires, from the moment on when somebody accepts here.
@@ -59,15 +66,41 @@ func (q *quiet) Addr() net.Addr { return &net.TCPAddr{} }
 
 // serve starts a controller on the world's store, as package controller wires it, and makes it the leader.
 func (w *world) serve(n int) (*controllerProcess, error) {
-	c := &controllerProcess{w: w, name: fmt.Sprintf("controller%d", n), door: &quiet{done: make(chan struct{}), ready: make(chan struct{})}}
-	c.ctx, c.cancel = context.WithCancel(w.ctx)
-	c.life, c.end = context.WithCancel(w.ctx)
 	tables := slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables())
-	inner, err := bolt.Open(c.ctx, w.store(), bolt.Options{Tables: tables, DoubleRun: w.plan.DoubleRun})
+	inner, err := bolt.Open(w.ctx, w.store(), bolt.Options{Tables: tables, DoubleRun: w.plan.DoubleRun})
 	if err != nil {
 		return nil, err
 	}
+	return w.start(inner, n)
+}
+
+// takeOver lets a second controller lead; the first one does not know yet.
+func (w *world) takeOver(from *controllerProcess) (*controllerProcess, error) {
+	inner, err := from.db.inner.Successor(w.ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	w.lifes++
+	n := w.lifes
+	w.mu.Unlock()
+	c, err := w.start(inner, n)
+	if err == nil {
+		from.mu.Lock()
+		from.heir = c
+		from.mu.Unlock()
+		context.AfterFunc(c.ctx, func() { from.die("with its successor: they share a file here") })
+	}
+	return c, err
+}
+
+// start runs the rooms on an open store and makes them the leader.
+func (w *world) start(inner *bolt.DB, n int) (*controllerProcess, error) {
+	c := &controllerProcess{w: w, name: fmt.Sprintf("controller%d", n), door: &quiet{done: make(chan struct{}), ready: make(chan struct{})}}
+	c.ctx, c.cancel = context.WithCancel(w.ctx)
+	c.life, c.end = context.WithCancel(w.ctx)
 	c.db = newDatabase(c, inner, n)
+	w.truth.led(c)
 	if n == 1 {
 		if err := w.enrol(c.db); err != nil {
 			return nil, err
@@ -76,7 +109,6 @@ func (w *world) serve(n int) (*controllerProcess, error) {
 	if err := c.make(); err != nil {
 		return nil, err
 	}
-	w.truth.led(c)
 	w.truth.compare(c)
 	w.lead(c)
 	c.run("tunnel", func(ctx context.Context) error { return c.tun.Serve(ctx, c.door) })
@@ -152,7 +184,7 @@ func (c *controllerProcess) run(name string, fn func(context.Context) error) {
 			c.die("because of its store: " + err.Error()) // systemd starts it again
 			return
 		}
-		if err != nil && c.ctx.Err() == nil && c.alive() {
+		if err != nil && c.ctx.Err() == nil && c.alive() && c.successor() == nil {
 			c.w.violate("I14", "%s of %s ended: %v", name, c.name, err)
 		}
 	})
@@ -206,7 +238,11 @@ func (c *controllerProcess) leave() {
 	c.end()
 	c.mu.Lock()
 	c.dead = true
+	replaced := c.heir != nil
 	c.mu.Unlock()
+	if replaced {
+		return // the file is the successor's
+	}
 	if err := c.db.inner.Close(); err != nil {
 		c.w.violate("I14", "the store does not close: %v", err)
 	}

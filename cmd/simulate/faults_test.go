@@ -8,17 +8,26 @@ import (
 	"github.com/payperplay/payperplay/protocol"
 )
 
-// lives starts the controller again whenever it is gone; it is told so by a value on again.
+// lives starts the controller again whenever it is gone.
 func (w *world) lives() {
-	for n := 1; w.ctx.Err() == nil; n++ {
+	for w.ctx.Err() == nil {
+		w.mu.Lock()
+		w.lifes++
+		n := w.lifes
+		w.mu.Unlock()
 		c, err := w.serve(n)
 		if err != nil {
 			w.violate("I14", "the controller does not start: %v", err)
 			return
 		}
-		<-c.ctx.Done()
-		w.lead(nil)
-		c.leave()
+		for c != nil {
+			<-c.ctx.Done()
+			if c.successor() == nil {
+				w.lead(nil)
+			}
+			c.leave()
+			c = c.successor()
+		}
 		w.mu.Lock()
 		wait := w.down
 		w.mu.Unlock()
@@ -52,7 +61,7 @@ func (w *world) strike(f mishap) {
 		w.gameOver(f)
 	case "lie":
 		w.lie(m, f)
-	case "controller-crash", "controller-crash-at-commit", "controller-restart":
+	case "controller-crash", "controller-crash-at-commit", "controller-restart", "takeover":
 		w.strikeController(f)
 	default:
 		w.hold(m, f)
@@ -159,7 +168,30 @@ func (w *world) strikeController(f mishap) {
 		}
 	case "controller-restart":
 		c.stopGently()
+	case "takeover":
+		w.replace(c, f)
 	}
+}
+
+// replace lets another controller take over while some agents still follow the old one, as when that one was stopped for a while.
+func (w *world) replace(c *controllerProcess, f mishap) {
+	if c.successor() != nil || !c.accepts() {
+		return
+	}
+	if _, err := w.takeOver(c); err != nil {
+		w.violate("I14", "the take-over failed: %v", err)
+		return
+	}
+	for i, m := range w.nodes {
+		if (f.Arg>>i)&1 == 0 {
+			continue
+		}
+		for _, x := range m.lines() {
+			x.cut("reset at the take-over")
+		}
+	}
+	pause(w.broken, f.For)
+	c.die("at last")
 }
 
 // gameOver ends the game of some server that runs.

@@ -136,6 +136,7 @@ func kinds() []kind {
 		{"controller-crash", s, 20 * s}, {"controller-crash", s, 20 * s},
 		{"controller-crash-at-commit", s, 20 * s}, {"controller-crash-at-commit", s, 20 * s},
 		{"controller-restart", s, 10 * s},
+		{"takeover", 5 * s, 40 * s}, {"takeover", 5 * s, 40 * s},
 		{"game-crash", 0, 0}, {"game-crash", 0, 0},
 		{"game-oom", 0, 0},
 		{"engine-hangs", 5 * s, 30 * s},

@@ -113,6 +113,7 @@ func (w *world) read() {
 			pause(w.ctx, 500*time.Millisecond)
 			continue
 		}
+		began := time.Now()
 		for e, err := range c.events.Follow(c.ctx, after, event.Filter{}) {
 			if err != nil {
 				if fault.KindOf(err) == fault.Precondition {
@@ -124,20 +125,23 @@ func (w *world) read() {
 				w.violate("events", "the reader got event %d after %d", e.Seq, after)
 			}
 			after = e.Seq
-			w.truth.heard(e, c)
+			w.truth.heard(e, c, began)
 		}
 		pause(w.ctx, 100*time.Millisecond)
 	}
 }
 
 // heard checks that a follower gets an event soon after its commit.
-func (t *truth) heard(e event.Event, c *controllerProcess) {
+func (t *truth) heard(e event.Event, c *controllerProcess, began time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	m, ok := t.logged[e.Seq]
 	if !ok {
 		t.w.violate("events", "event %d (%s) was told and is not committed", e.Seq, e.Type)
 		return
+	}
+	if began.After(m.at) {
+		m.at = began
 	}
 	if late := time.Since(m.at); m.by == c && late > time.Second {
 		t.w.violate("events", "event %d (%s) was told %s after its commit", e.Seq, e.Type, late)

@@ -231,8 +231,9 @@ func call[Req, Resp any](ctx context.Context, x *wire, name string, toAgent, aga
 	x.w.bg.Go(func() { deliver(limit, 0, true) })
 	if again && x.doubles() {
 		x.w.bg.Go(func() {
-			if after := x.p.some(0, 15*time.Second); pause(x.open, after) {
+			if x.worst(req) {
 				x.w.note(x.p.name, "%s arrives again", name)
+				x.w.truth.orderedAgain(req)
 				late, cancel := context.WithTimeout(x.open, callTime)
 				defer cancel()
 				deliver(late, 0, false)
@@ -296,6 +297,23 @@ func (x *wire) checkTerm(term int64) error {
 		return protocol.Faultf(protocol.Unavailable, "look at the agent's disk", "the agent cannot keep the new term")
 	}
 	return nil
+}
+
+// worst waits for the worst moment for a request to arrive again: a start when its server is being stopped, others at any time.
+func (x *wire) worst(req any) bool {
+	start, ok := req.(protocol.StartRequest)
+	if !ok {
+		return pause(x.open, x.p.some(0, 15*time.Second))
+	}
+	for range 200 {
+		if !pause(x.open, 100*time.Millisecond) {
+			return false
+		}
+		if row, ok := x.p.m.disk.row(start.Spec.Server); ok && row.Observed.State == protocol.StateStopping {
+			return true
+		}
+	}
+	return true
 }
 
 func (x *wire) loses() bool {

@@ -38,6 +38,7 @@ type world struct {
 	round int
 	ctl   *controllerProcess // the one that leads; nil: none
 	bad   []violation
+	lifes int           // of controllers
 	down  time.Duration // how long the controller stays away when it ends
 	full  int           // the store's disk is
 	fails int           // the store does, now and then
