@@ -112,7 +112,7 @@ func TestF02KillNineWhileFollowing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	const total = 6_000
+	const total, maxKills = 6_000, 200
 	var game sync.WaitGroup
 	game.Go(func() {
 		for i := range total {
@@ -128,8 +128,8 @@ func TestF02KillNineWhileFollowing(t *testing.T) {
 	defer game.Wait()
 	after, next, kills := int64(0), 0, 0
 	for next < total {
-		if kills > 200 {
-			t.Fatalf("only %d lines after %d kills", next, kills)
+		if kills > maxKills {
+			t.Fatalf("only %d lines after %d kills and a minute of peace", next, maxKills)
 		}
 		child := exec.Command(os.Args[0])
 		child.Env = append(os.Environ(), envChildDir+"="+dir, envChildAfter+"="+strconv.FormatInt(after, 10))
@@ -141,7 +141,11 @@ func TestF02KillNineWhileFollowing(t *testing.T) {
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
-		kill := time.AfterFunc(time.Duration(50+rand.IntN(250))*time.Millisecond, func() { _ = child.Process.Kill() })
+		life := time.Duration(50+rand.IntN(250)) * time.Millisecond
+		if kills == maxKills { // on a busy machine most die before they say anything: the last one has to tell everything
+			life = time.Minute
+		}
+		kill := time.AfterFunc(life, func() { _ = child.Process.Kill() })
 		in := bufio.NewScanner(out)
 		for in.Scan() {
 			number, text, ok := strings.Cut(in.Text(), " ")
