@@ -14,6 +14,7 @@ type view struct {
 	Row      state.Server
 	Boot     string
 	C        *docker.Container // the newest container, nil when there is none
+	Age      time.Duration     // of C while it runs, not by the wall clock
 	LogReady bool
 }
 
@@ -57,7 +58,7 @@ func decide(v view, now time.Time) action {
 	case running && v.Row.Stop != nil:
 		return ladder(v, now) // the agent itself ends it
 	case running:
-		return alive(v, now)
+		return alive(v)
 	case v.Row.Want == state.WantGone:
 		return action{do: doGone}
 	case v.Row.Want == state.WantRun && v.Row.Stop == nil:
@@ -68,7 +69,7 @@ func decide(v view, now time.Time) action {
 }
 
 // alive: a container runs and shall run.
-func alive(v view, now time.Time) action {
+func alive(v view) action {
 	row := v.Row
 	switch {
 	case v.C.Epoch < row.Grant.Epoch:
@@ -79,13 +80,13 @@ func alive(v view, now time.Time) action {
 		return action{do: doNothing, wait: safetyLook}
 	}
 	timeout := seconds(row.Spec.Ready.TimeoutSeconds, defaultTimeout)
-	if now.Sub(v.C.Started) > timeout {
+	if v.Age > timeout {
 		return action{do: doTimeout}
 	}
 	if row.Spec.Ready.LogPattern != "" && !v.LogReady {
-		return action{do: doNothing, wait: min(timeout-now.Sub(v.C.Started)+time.Millisecond, time.Second)}
+		return action{do: doNothing, wait: min(timeout-v.Age+time.Millisecond, time.Second)}
 	}
-	return action{do: doProbe, wait: probeEvery(now.Sub(v.C.Started))}
+	return action{do: doProbe, wait: probeEvery(v.Age)}
 }
 
 // probeEvery is quick at first, so that a quick game is ready quickly.

@@ -11,8 +11,11 @@ import (
 
 func TestDecide(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	ages := map[*docker.Container]time.Duration{}
 	running := func(age time.Duration) *docker.Container {
-		return &docker.Container{ID: "c1", Running: true, Status: "running", Epoch: 2, Attempt: 1, Started: now.Add(-age)}
+		c := &docker.Container{ID: "c1", Running: true, Status: "running", Epoch: 2, Attempt: 1}
+		ages[c] = age
+		return c
 	}
 	exited := &docker.Container{ID: "c1", Status: "exited", Epoch: 2, Attempt: 1}
 	row := func(change func(*state.Server)) state.Server {
@@ -80,7 +83,7 @@ func TestDecide(t *testing.T) {
 		"agent ends a late start":       {row(func(s *state.Server) { starting(s); s.Stop = &state.StopOrder{At: now, Grace: 30, Failed: "late"} }), running(time.Second), false, doTerm, 0},
 		"adopted without a grant":       {row(func(s *state.Server) { s.Grant.Boot, s.Observed = "", protocol.Observed{State: protocol.StateAbsent} }), running(time.Hour), false, doAdopt, 0},
 	} {
-		got := decide(view{Row: c.row, Boot: "b", C: c.c, LogReady: c.logs}, now)
+		got := decide(view{Row: c.row, Boot: "b", C: c.c, Age: ages[c.c], LogReady: c.logs}, now)
 		if got.do != c.want || got.wait != c.wait {
 			t.Errorf("%s: %s after %s, want %s after %s", name, got.do, got.wait, c.want, c.wait)
 		}

@@ -16,7 +16,7 @@ func (s *Supervisor) load(ctx context.Context) error {
 		return err
 	}
 	for _, row := range rows {
-		r, err := s.add(row)
+		r, err := s.add(anchored(row, time.Now()))
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ type runner struct {
 	row       state.Server
 	interrupt context.CancelFunc // ends the step under way that an order may interrupt
 	live      docker.Container   // the running container as last looked at; its ID is empty when nothing runs
+	age       stopwatch          // of live
 	game      game               // what the game says of itself
 	facts     []protocol.Fact    // of players, waiting for the runner
 	ready     *regexp.Regexp     // of the ready pattern, compiled when it is first needed
@@ -131,6 +132,7 @@ func (r *runner) look(ctx context.Context) (v view, old []docker.Container, err 
 	r.live = docker.Container{}
 	if v.C != nil && v.C.Running {
 		r.live = *v.C
+		v.Age = r.age.of(*v.C, time.Now(), seconds(r.row.Spec.Ready.TimeoutSeconds, defaultTimeout)/2)
 	}
 	v.Row, v.LogReady = r.row, r.logReady
 	return v, old, nil
