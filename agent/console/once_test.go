@@ -267,3 +267,32 @@ func said(t *testing.T, c *Console) map[string]int {
 	}
 	return out
 }
+
+func TestMetPieces(t *testing.T) {
+	var p metPieces
+	piece := func(at int, text string, whole bool) message {
+		return message{at: timeAt(at), text: []byte(text), whole: whole}
+	}
+	for i, s := range []struct {
+		m    message
+		want bool
+	}{
+		{piece(1, "a", true), false},
+		{piece(2, "a", true), false}, // another line
+		{piece(3, "a", false), false},
+		{piece(3, "b", false), false},
+		{piece(3, "a", false), true},
+		{piece(3, "c", true), false},
+		{piece(4, "a", false), false},
+	} {
+		if got := p.meet(s.m); got != s.want {
+			t.Errorf("entry %d: met %v, want %v", i, got, s.want)
+		}
+	}
+	for i := range 10 * maxPieces { // a line without end
+		p.meet(piece(5, fmt.Sprint(i), false))
+	}
+	if len(p.sums) > maxPieces || !p.meet(piece(5, fmt.Sprint(10*maxPieces-1), false)) {
+		t.Errorf("%d pieces are remembered", len(p.sums))
+	}
+}
