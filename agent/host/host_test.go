@@ -116,6 +116,33 @@ func TestSampleAndCheckOfThisMachine(t *testing.T) {
 	}
 }
 
+func TestScanDue(t *testing.T) {
+	for name, c := range map[string]struct {
+		age           time.Duration
+		conns         int
+		moved, before bool
+		players       int
+		want          bool
+	}{
+		"still":                    {age: time.Minute, conns: 1, players: 1},
+		"moved once":               {age: time.Minute, moved: true},
+		"moved and stays so":       {age: time.Minute, moved: true, before: true, want: true},
+		"came back":                {age: time.Minute, before: true},
+		"moved, looked just now":   {age: 10 * time.Second, moved: true, before: true},
+		"old":                      {age: scanAgain, conns: 1, players: 1, want: true},
+		"old, the game is silent":  {age: scanAgain, players: -1, want: true},
+		"old, players not counted": {age: scanAgain, players: 2, want: true},
+		"empty by both":            {age: scanAgain},
+		"empty by both for long":   {age: emptyAgain, want: true},
+		"empty by both, but moved": {age: time.Minute, moved: true, before: true, want: true},
+	} {
+		now := time.Now()
+		if got := scanDue(reading{at: now, counted: now.Add(-c.age), conns: c.conns, moved: c.moved}, c.before, c.players); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
 func TestBootID(t *testing.T) {
 	a, err := BootID("")
 	if err != nil || len(a) < 30 {

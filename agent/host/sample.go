@@ -54,9 +54,10 @@ type reading struct {
 	paths   paths
 	cpu     int64 // ns
 	at      time.Time
-	inuse   [2]int64  // TCP sockets of the network namespace, IPv4 and IPv6
-	conns   int       // established to the game port, when inuse was last looked into
+	conns   int       // established to the game port, when the table was last read
 	counted time.Time // when that was
+	inuse   [2]int64  // TCP sockets of the network namespace then, IPv4 and IPv6
+	moved   bool      // they are not the same any more
 }
 
 func newMeter() meter {
@@ -122,24 +123,20 @@ func (m *meter) server(l Live, now time.Time) protocol.ServerSample {
 // The kernel walks the whole machine's connection hash for each /proc/PID/net/tcp: 5 to 6 ms on a machine with 24 GB, whatever the
 // container has. So the table is only read when the namespace's socket counters (30 µs) have moved, and a few at a time.
 const (
-	mostScans = 4
-	scanAgain = 5 * time.Minute
-	scanPause = 15 * time.Second
+	mostScans  = 4
+	scanAgain  = 5 * time.Minute
+	scanPause  = 15 * time.Second
+	emptyAgain = 30 * time.Minute // where the table and the game agree that nobody is there
 )
 
 // count finds the connections to the game port, or knows that they have not changed.
 func (m *meter) count(next *reading, old reading, l Live) {
-	next.inuse = [2]int64{inuse(m.read(proc(l.PID, "net/sockstat")), "TCP: "), inuse(m.read(proc(l.PID, "net/sockstat6")), "TCP6: ")}
-	next.conns, next.counted = -1, time.Time{}
-	known := old.pid == l.PID && !old.counted.IsZero()
-	if known {
-		next.conns, next.counted = old.conns, old.counted
-		age := next.at.Sub(old.counted)
-		moved := next.inuse != old.inuse
-		if m.scans == 0 || age < scanPause || !moved && age < scanAgain {
-			if moved {
-				next.inuse = [2]int64{-1, -1} // look into it at the next chance
-			}
+	now := [2]int64{inuse(m.read(proc(l.PID, "net/sockstat")), "TCP: "), inuse(m.read(proc(l.PID, "net/sockstat6")), "TCP6: ")}
+	next.inuse, next.conns, next.counted = now, -1, time.Time{}
+	if old.pid == l.PID && !old.counted.IsZero() {
+		next.inuse, next.conns, next.counted = old.inuse, old.conns, old.counted
+		next.moved = now != old.inuse
+		if !scanDue(*next, old.moved, l.Players) {
 			return
 		}
 	}
@@ -149,9 +146,22 @@ func (m *meter) count(next *reading, old reading, l Live) {
 	m.scans--
 	tcp := m.read(proc(l.PID, "net/tcp"))
 	if tcp == "" {
+		next.conns, next.counted = -1, time.Time{}
 		return
 	}
-	next.conns, next.counted = established(tcp, l.GamePort)+established(m.read(proc(l.PID, "net/tcp6")), l.GamePort), next.at
+	next.conns, next.counted, next.moved = established(tcp, l.GamePort)+established(m.read(proc(l.PID, "net/tcp6")), l.GamePort), next.at, false
+	next.inuse = now
+}
+
+// scanDue tells whether a table must be read again. Counters that differ once are not believed: our own pings of the game come and go
+// within a sample. before says that they differed in the sample before, too. Pure.
+func scanDue(r reading, before bool, players int) bool {
+	age := r.at.Sub(r.counted)
+	again := scanAgain
+	if r.conns == 0 && players == 0 {
+		again = emptyAgain
+	}
+	return age >= again || r.moved && before && age >= scanPause
 }
 
 // forget drops servers that run no more.
