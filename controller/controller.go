@@ -119,9 +119,22 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	if err != nil {
 		return err
 	}
+	if a.token, err = operatorToken(a.TokenFile()); err != nil {
+		return err
+	}
+	passphrase, err := tunnel.Passphrase(os.Getenv)
+	if err != nil {
+		return err
+	}
+	authority := tunnel.AuthorityOptions{Dir: filepath.Join(cfg.Data, "ca"), Passphrase: passphrase, New: cfg.NewCA}
 	address, err := open.Parse(cmp.Or(cfg.Store, StorePath(cfg.Data)))
 	if err != nil {
 		return err
+	}
+	if address.TakesOver() {
+		if err := a.beforeTakingOver(ctx, address, authority); err != nil {
+			return err
+		}
 	}
 	db, err := open.At(ctx, address, open.Options{Tables: Tables(), Scratch: cfg.Data, Logger: a.log.With("room", "store"), Metrics: reg})
 	if err != nil {
@@ -130,15 +143,9 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	a.lost, a.store = db.Lost(), address.String()
 	a.onStop("store", db.Close)
 
-	passphrase, err := tunnel.Passphrase(os.Getenv)
+	authority.Cluster = db.ClusterID()
+	ca, err := tunnel.AuthorityOf(ctx, db, authority)
 	if err != nil {
-		return err
-	}
-	ca, err := tunnel.AuthorityOf(ctx, db, tunnel.AuthorityOptions{Dir: filepath.Join(cfg.Data, "ca"), Cluster: db.ClusterID(), Passphrase: passphrase, New: cfg.NewCA})
-	if err != nil {
-		return err
-	}
-	if a.token, err = operatorToken(a.TokenFile()); err != nil {
 		return err
 	}
 	events, err := event.New(event.Options{DB: db, Logger: a.log.With("room", "event"), Metrics: reg})
@@ -228,8 +235,29 @@ func (a *App) dataDir() error {
 	return nil
 }
 
-// listen opens both addresses, so that a port in use is said before anything runs.
+// beforeTakingOver tries what can fail, so that a start that is not going to work does not end the controller that leads.
+func (a *App) beforeTakingOver(ctx context.Context, address open.Address, o tunnel.AuthorityOptions) error {
+	if a.cfg.LocalAgent {
+		if _, err := findAgent(a.cfg.AgentBinary); err != nil {
+			return err
+		}
+	}
+	if err := a.listen(ctx); err != nil {
+		return err
+	}
+	cluster, row, err := address.Peek(ctx, tunnel.KnownTable, tunnel.KnownKey)
+	if err != nil {
+		return err
+	}
+	o.Cluster = cluster
+	return tunnel.VetAuthority(row, o)
+}
+
+// listen opens both addresses, so that a port in use is said before anything runs. A second call does nothing.
 func (a *App) listen(ctx context.Context) (err error) {
+	if a.http != nil {
+		return nil
+	}
 	for _, l := range []struct {
 		flag, addr string
 		into       *net.Listener

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,9 +20,7 @@ type knownCA struct {
 	At   time.Time `json:"at"`
 }
 
-const knownID = "ca"
-
-var known = store.Table[knownCA]{Name: "authority", Key: func(k knownCA) string { return k.ID }}
+var known = store.Table[knownCA]{Name: KnownTable, Key: func(k knownCA) string { return k.ID }}
 
 // AuthorityOptions say where the CA is.
 type AuthorityOptions struct {
@@ -32,42 +31,69 @@ type AuthorityOptions struct {
 	New bool
 }
 
+// KnownTable and KnownKey are where the row of the known CA is, for VetAuthority.
+const (
+	KnownTable = "authority"
+	KnownKey   = "ca"
+)
+
+// VetAuthority fails as AuthorityOf would for a store with this row (nil: none), before anybody opens that store. It makes
+// nothing.
+func VetAuthority(row []byte, o AuthorityOptions) error {
+	if row == nil || o.New {
+		return nil
+	}
+	var want knownCA
+	if err := json.Unmarshal(row, &want); err != nil {
+		return err
+	}
+	_, err := want.open(o)
+	return err
+}
+
 // AuthorityOf opens the authority that belongs to the store, and makes it when neither has one yet. A precondition fault
 // says that Dir lacks the CA which the store's agents trust.
 func AuthorityOf(ctx context.Context, db store.DB, o AuthorityOptions) (*Authority, error) {
 	var want knownCA
 	err := db.View(ctx, func(tx store.Tx) (err error) {
-		want, err = known.Get(tx, knownID)
+		want, err = known.Get(tx, KnownKey)
 		return err
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
+	ca, err := want.open(o)
+	if err != nil || slices.Equal(ca.Pins(), want.Pins) {
+		return ca, err
+	}
+	return ca, ca.Remember(ctx, db)
+}
+
+// open opens the authority in o.Dir unless it is not the one that is known.
+func (want knownCA) open(o AuthorityOptions) (*Authority, error) {
 	found, err := (&Authority{dir: o.Dir}).names()
 	if err != nil {
 		return nil, err
 	}
-	if len(want.Pins) > 0 && len(found) == 0 && !o.New {
+	strict := len(want.Pins) > 0 && !o.New
+	if strict && len(found) == 0 {
 		return nil, otherCA(o.Dir, "there is no CA in "+o.Dir, want)
 	}
 	ca, err := OpenAuthority(o.Dir, o.Cluster, o.Passphrase)
 	if err != nil {
 		return nil, err
 	}
-	if len(want.Pins) > 0 && !o.New && !slices.ContainsFunc(ca.Pins(), func(pin string) bool { return slices.Contains(want.Pins, pin) }) {
+	if strict && !slices.ContainsFunc(ca.Pins(), func(pin string) bool { return slices.Contains(want.Pins, pin) }) {
 		return nil, otherCA(o.Dir, "the CA in "+o.Dir+" is another one", want)
 	}
-	if slices.Equal(ca.Pins(), want.Pins) {
-		return ca, nil
-	}
-	return ca, ca.Remember(ctx, db)
+	return ca, nil
 }
 
 // Remember writes into the store which CAs are trusted now; each step of a rotation ends with it.
 func (a *Authority) Remember(ctx context.Context, db store.DB) error {
 	pins := a.Pins()
 	return db.Update(ctx, func(tx store.Tx) error {
-		return known.Put(tx, knownCA{ID: knownID, Pins: pins, At: time.Now().UTC()})
+		return known.Put(tx, knownCA{ID: KnownKey, Pins: pins, At: time.Now().UTC()})
 	})
 }
 

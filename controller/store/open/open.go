@@ -11,7 +11,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/controller/store/postgres"
 )
 
 // Options of Open.
@@ -62,6 +64,26 @@ func Open(ctx context.Context, address string, o Options) (DB, error) {
 		return nil, err
 	}
 	return At(ctx, a, o)
+}
+
+// TakesOver tells whether Open ends another controller that leads the store, instead of being refused.
+func (a Address) TakesOver() bool { return a.Engine == Postgres }
+
+// Peek reads one row of a store that a controller may lead, without leading it: what has to be right before Open takes it
+// over. cluster is "" when there is no store yet, doc nil when there is no such row. Not for a file, which Open just refuses.
+func (a Address) Peek(ctx context.Context, table, key string) (cluster string, doc []byte, err error) {
+	if a.Engine != Postgres {
+		return "", nil, nil
+	}
+	r, err := postgres.Read(ctx, a.url)
+	if fault.KindOf(err) == fault.NotFound {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	defer closing(r, &err)
+	return r.Peek(ctx, table, key)
 }
 
 // At is Open for an address that was parsed.

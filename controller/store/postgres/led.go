@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 )
@@ -62,6 +63,20 @@ func Read(ctx context.Context, url string) (*Reader, error) {
 // Dump gives everything in the store as of now.
 func (r *Reader) Dump(ctx context.Context, head func(store.Header) error, row func(store.Row) error) error {
 	return r.dump(ctx, r.conn, head, row)
+}
+
+// Peek gives the cluster's id and one row's document, nil when there is no such row or table.
+func (r *Reader) Peek(ctx context.Context, table, key string) (cluster string, doc []byte, err error) {
+	id, err := r.readIdentity(ctx, r.conn)
+	if err != nil {
+		return "", nil, r.explain(err)
+	}
+	err = r.conn.QueryRow(ctx, fmt.Sprintf("SELECT doc FROM %s WHERE key = $1", r.name(table)), key).Scan(&doc)
+	var pg *pgconn.PgError
+	if errors.Is(err, pgx.ErrNoRows) || errors.As(err, &pg) && pg.Code == "42P01" { // undefined_table
+		return id.cluster, nil, nil
+	}
+	return id.cluster, doc, r.explain(err)
 }
 
 // Close ends the connection.
