@@ -115,11 +115,11 @@ func (a *Authority) clientPool() *x509.CertPool {
 }
 
 // serverCert is the controller's certificate with its CA behind it, so that an agent that only has a pin can check it.
-// It is issued anew at each start and after half of its life.
+// It is issued anew at each start, after half of its life, and when the clock was set back to before it.
 func (a *Authority) serverCert(now time.Time) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.leaf != nil && now.Before(a.leaf.Leaf.NotBefore.Add(serverLife/2)) {
+	if a.leaf != nil && !now.Before(a.leaf.Leaf.NotBefore) && now.Before(a.leaf.Leaf.NotBefore.Add(serverLife/2)) {
 		return a.leaf, nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
