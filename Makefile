@@ -2,7 +2,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: build web up down test check lint race e2e fuzz bench clean images
+.PHONY: build web up down test check lint race e2e fuzz bench simulate clean images
 build: web ## both binaries, with the web UI inside, in build/
 	@mkdir -p build
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o build/controller ./cmd/controller
@@ -32,6 +32,8 @@ fuzz: ## 20 s a target; FUZZTIME=1h for more
 	scripts/fuzz
 bench: ## performance.md's figures with their yardsticks, into build/bench.json
 	scripts/bench
+simulate: ## bad days on virtual time: SEEDS=500 SEED=1; PLANT=all: every planted bug must be found
+	SEEDS='$(SEEDS)' SEED='$(SEED)' PLANT='$(PLANT)' scripts/simulate
 soak: ## the long versions, resumable
 	scripts/soak
 clean:

@@ -99,6 +99,9 @@ func drawRound(seed uint64, i int, p plan) round {
 	kinds := kinds()
 	for range 3 + r.IntN(7) {
 		k := kinds[r.IntN(len(kinds))]
+		if favour := favourite(); favour != "" && r.IntN(2) == 0 {
+			k = kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.name == favour })]
+		}
 		f := mishap{At: within(), Kind: k.name, Node: r.IntN(len(p.Nodes)), Arg: r.IntN(1 << 16)}
 		f.For = (k.min + time.Duration(r.Int64N(int64(k.max-k.min+1)))).Round(time.Millisecond)
 		out.Faults = append(out.Faults, f)

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
@@ -76,6 +77,7 @@ func play(t *testing.T, seed uint64, ca *tunnel.Authority) (w *world) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	synctest.Test(t, func(t *testing.T) {
+		cryptotest.SetGlobalRandom(t, seed) // ids
 		w = newWorld(t, dir, seed, ca)
 		w.play()
 		w.end()
@@ -99,7 +101,7 @@ func (w *world) play() {
 	pause(w.broken, 2*time.Second)
 	for i, r := range w.plan.Rounds {
 		w.mu.Lock()
-		w.round = i + 1
+		w.round, w.began = i+1, time.Now()
 		w.mu.Unlock()
 		w.playRound(r)
 		if w.broken.Err() != nil || len(check(w)) > 0 {

@@ -36,6 +36,7 @@ type world struct {
 
 	mu    sync.Mutex
 	round int
+	began time.Time          // the round
 	ctl   *controllerProcess // the one that leads; nil: none
 	bad   []violation
 	lifes int           // of controllers
@@ -118,7 +119,10 @@ func (w *world) note(who, format string, args ...any) {
 // act notes what the plan did: an order or a fault. Two runs of a seed have the same of these.
 func (w *world) act(who, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	w.trace.plan(fmt.Sprintf("%12s %-14s %s", since(), who, text))
+	w.mu.Lock()
+	at := time.Since(w.began)
+	w.mu.Unlock()
+	w.trace.plan(fmt.Sprintf("%d %12s %-14s %s", w.round, at, who, text))
 	w.note(who, "%s", text)
 }
 
