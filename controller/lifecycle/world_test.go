@@ -110,7 +110,7 @@ func (w *world) node(name string, memory int64) *agent {
 	for s, _ := fleet.Schedulable(total); s < memory; s, _ = fleet.Schedulable(total) {
 		total += memory - s
 	}
-	a := &agent{w: w, id: "node_" + name, boot: "boot-1", servers: map[string]*protocol.Observed{}}
+	a := &agent{w: w, id: "node_" + name, boot: "boot-1", servers: map[string]*protocol.Observed{}, details: map[string]protocol.Detail{}}
 	w.mu.Lock()
 	w.agents[a.id] = a
 	w.mu.Unlock()
@@ -211,6 +211,8 @@ type agent struct {
 	kills     int
 	fresh     []bool
 	spec      protocol.Spec // of the last order to start
+	details   map[string]protocol.Detail
+	removed   []protocol.RemoveRequest
 	queue     []protocol.Report
 	seq       int64
 	connected bool
@@ -356,6 +358,7 @@ func (a *agent) Start(_ context.Context, req protocol.StartRequest) (protocol.St
 	run := fmt.Sprintf("c%d", a.runs)
 	o = &protocol.Observed{Server: req.Spec.Server, Epoch: req.Grant.Epoch, Revision: req.Spec.Revision, State: protocol.StateStarting, Since: time.Now()}
 	a.servers[o.Server] = o
+	a.details[o.Server] = protocol.Detail{Spec: req.Spec, Grant: req.Grant}
 	a.report(protocol.Fact{Observed: new(*o)}) // no container yet
 	reply := *o
 	a.mu.Unlock()
@@ -456,6 +459,7 @@ func (a *agent) Kill(_ context.Context, req protocol.KillRequest) (protocol.Kill
 
 func (a *agent) Remove(_ context.Context, req protocol.RemoveRequest) (protocol.RemoveReply, error) {
 	a.mu.Lock()
+	a.removed = append(a.removed, req)
 	delete(a.servers, req.Server)
 	a.report(protocol.Fact{Removed: &protocol.RemovedFact{Server: req.Server, Epoch: req.Epoch}})
 	a.mu.Unlock()
@@ -463,8 +467,15 @@ func (a *agent) Remove(_ context.Context, req protocol.RemoveRequest) (protocol.
 	return protocol.RemoveReply{}, nil
 }
 
-func (a *agent) Inventory(context.Context, protocol.InventoryRequest) (protocol.Inventory, error) {
-	return protocol.Inventory{}, nil
+func (a *agent) Inventory(_ context.Context, req protocol.InventoryRequest) (inv protocol.Inventory, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, id := range req.Details {
+		if d, ok := a.details[id]; ok {
+			inv.Details = append(inv.Details, d)
+		}
+	}
+	return inv, nil
 }
 
 // up counts the containers that are up.
