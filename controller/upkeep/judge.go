@@ -46,7 +46,7 @@ type Facts struct {
 }
 
 const (
-	// bigStore is the size of file from which a start takes longer than 2 s.
+	// bigStore is the size of file from which a start may take longer than 2 s on a busy machine.
 	bigStore = 600 << 20
 	// emptyStore and half of it free: a compaction is worth it.
 	emptyStore = 64 << 20
@@ -96,12 +96,12 @@ func writes(f Facts) Reading {
 
 func file(f Facts) Reading {
 	r := Reading{Name: "store", Level: OK, Value: fmt.Sprintf("%s, %s of it free", protocol.FormatSize(f.File), protocol.FormatSize(f.FileFree)),
-		Limit: "a start takes over 2 s from " + protocol.FormatSize(bigStore) + " on"}
+		Limit: protocol.FormatSize(bigStore) + ", beyond which a start may take more than 2 s"}
 	switch {
 	case f.File > emptyStore && f.FileFree*2 > f.File:
 		r.Level, r.Text, r.Next = Warn, "more than half of the store's file is empty", "controller store compact"
 	case f.File > bigStore:
-		r.Level, r.Text, r.Next = Warn, "the store's file is large: a start takes about 1 s for each 300 MiB", "see which table is large (payperplay_store_rows), or move to Postgres"
+		r.Level, r.Text, r.Next = Warn, "the store's file is large: a start reads all of it", "see which table is large (payperplay_store_rows), or move to Postgres"
 	}
 	return r
 }
