@@ -38,7 +38,7 @@ func (a *API) serverView(s fleet.Server, n *fleet.Node, now time.Time) client.Se
 		MemoryBytes: s.MemoryBytes, CPUMillis: s.CPUMillis, DiskBytes: s.DiskBytes, Env: s.Env,
 		Restarts: o.Restarts, Progress: o.Progress, RetryAt: moment(o.Retry), StartedAt: moment(o.Started), ReadyAt: moment(o.Ready), ObservedAt: moment(s.ObservedAt),
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, CreatedBy: s.CreatedBy,
-		RestartRequired: !s.AtRest() && o.Revision != s.Revision,
+		RestartRequired: !s.AtRest() && !s.InFlight() && o.Revision != s.Revision,
 	}
 	if v.Observed == "" {
 		v.Observed = string(protocol.StateAbsent)

@@ -43,7 +43,7 @@ func Assign(tx store.Tx, id, node string, now time.Time) (Server, error) {
 		s.Address = address(n, port)
 		s.Waiting = nil
 	}
-	s.Ordered, s.Boot, s.Observed, s.ObservedAt, s.Players, s.Baseline = false, "", protocol.Observed{}, time.Time{}, nil, Mark{}
+	s.Ordered, s.Boot, s.Observed, s.ObservedAt, s.Players, s.Baseline, s.Granted = false, "", protocol.Observed{}, time.Time{}, nil, Mark{}, nil
 	return s, Servers.Put(tx, s)
 }
 

@@ -46,6 +46,8 @@ type Server struct {
 	Kill bool `json:"kill,omitempty"`
 	// Baseline is the observation that was current when Desired was last written: a failure that equals it is an old story.
 	Baseline Mark `json:"baseline,omitzero"`
+	// Granted is the observation that was current when the last start was granted; see InFlight.
+	Granted *Mark `json:"granted,omitempty"`
 	// Problem is why the last order was refused or given up; nil when the last one went well.
 	Problem *protocol.Fault `json:"problem,omitempty"`
 
@@ -172,13 +174,18 @@ func Container(o protocol.Observed) bool {
 	return false
 }
 
+// InFlight tells whether a start was granted of which no word has come: what is observed is older than it.
+func (s Server) InFlight() bool {
+	return s.Ordered && s.Granted != nil && s.Granted.Equal(MarkOf(s.Observed))
+}
+
 // AtRest tells whether nothing of the server runs or can come to run: only then is its memory free.
 // A server whose start was ordered and of which no word has come is not at rest.
 func (s Server) AtRest() bool {
 	if s.Observed.State == "" {
 		return !s.Ordered
 	}
-	return !Active(s.Observed)
+	return !Active(s.Observed) && !s.InFlight()
 }
 
 // Fresh tells whether the next start is the first of its epoch, for which the volume may be made.

@@ -35,8 +35,10 @@ func State(s Server, n *Node, now time.Time) Status {
 		return unknown(s, n)
 	case s.Waiting != nil && s.AtRest():
 		return Status{StateWaiting, s.Waiting.Reason, "it starts by itself when there is room: stop another server, add a node, or stop this one to give up", s.Waiting.Since}
-	case s.AtRest():
+	case s.AtRest() || s.InFlight() && wanted == Running:
 		return resting(s, wanted)
+	case s.InFlight():
+		return Status{string(protocol.StateStopping), "a stop is ordered" + because(s), "", s.DesiredAt}
 	}
 	st := Status{State: string(s.Observed.State), Since: s.Observed.Since}
 	switch s.Observed.State {

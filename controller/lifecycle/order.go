@@ -89,11 +89,29 @@ func (l *Lifecycle) took(ctx context.Context, s fleet.Server, seen protocol.Obse
 		if err != nil || cur.ObservedSeq != s.ObservedSeq && !plant.On(plant.MissingRecheck) {
 			return err
 		}
+		if cur.InFlight() { // the node says so after it was told to end what it was told to start
+			cur.Granted = nil
+			if err := fleet.Servers.Put(tx, cur); err != nil {
+				return err
+			}
+			if err := l.idle(tx, cur); err != nil {
+				return err
+			}
+		}
 		return fleet.Observe(tx, l.events, cur.Node, seen, time.Now())
 	})
 	if fleet.Refused(err) {
 		return nil
 	}
+	return err
+}
+
+// idle frees what a server has booked that is at rest and is not to run.
+func (l *Lifecycle) idle(tx store.Tx, s fleet.Server) error {
+	if !s.AtRest() || s.Wanted() == fleet.Running {
+		return nil
+	}
+	_, err := fleet.Release(tx, s.ID)
 	return err
 }
 
@@ -118,6 +136,7 @@ func (l *Lifecycle) giveStart(ctx context.Context, rt protocol.Runtime, a Action
 			Grant: protocol.Grant{Server: s.ID, Epoch: s.Epoch, Node: s.Node, Boot: n.Facts.Boot, Term: l.db.Term(), Issued: now},
 		}
 		s.Ordered, s.Boot, s.Baseline = true, n.Facts.Boot, fleet.MarkOf(s.Observed)
+		s.Granted = &s.Baseline
 		if b != nil {
 			b.Granted = &s.Baseline
 			if err := fleet.Bookings.Put(tx, *b); err != nil {

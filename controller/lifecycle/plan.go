@@ -164,7 +164,7 @@ func decideRun(s fleet.Server, n *fleet.Node, b *fleet.Booking, now time.Time) D
 			return Settle
 		}
 		return Nothing
-	case s.AtRest():
+	case s.AtRest() || s.InFlight() && !turning:
 		return decideStart(s, n, b, now)
 	case s.Observed.State == "" && n.Reachable(now):
 		return Start // it was ordered and no word came: the order may be lost
