@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
 	"github.com/payperplay/payperplay/controller/store/postgres/postgrestest"
+	"go.uber.org/goleak"
 )
 
 // Tests that kill a process start this binary again with envChild set to a role.
@@ -15,7 +17,12 @@ func TestMain(m *testing.M) {
 	case "writer":
 		writerChild()
 	default:
-		os.Exit(postgrestest.Main(m))
+		code := postgrestest.Main(m)
+		if err := goleak.Find(); err != nil && code == 0 {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		os.Exit(code)
 	}
 }
 

@@ -49,11 +49,13 @@ func Open(ctx context.Context, url string, opts Options) (*DB, error) {
 	// The pools live as long as the handle, not as long as the caller's context.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	db.stop = stop
-	if db.writers, err = s.pool(life, writerIdle, 3); err == nil {
-		db.readers, err = s.pool(life, readerIdle, 0)
-	}
-	if err != nil {
+	if db.writers, err = s.pool(life, writerIdle, 3); err != nil {
 		stop()
+		return nil, err
+	}
+	if db.readers, err = s.pool(life, readerIdle, 0); err != nil {
+		stop()
+		db.writers.Close()
 		return nil, err
 	}
 	if db.m, err = newMetrics(opts.Metrics, db.writers, db.readers); err == nil {

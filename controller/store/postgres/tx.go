@@ -57,6 +57,8 @@ func (db *DB) View(ctx context.Context, fn func(store.Tx) error) error {
 	defer t.leave()
 	err := closure(t, fn)
 	switch {
+	case t.failed != nil && ctx.Err() != nil:
+		return ctx.Err()
 	case t.failed != nil:
 		return db.explain(t.failed)
 	case err != nil:
@@ -136,6 +138,8 @@ func (db *DB) attempts(ctx context.Context, start time.Time, fn func(store.Tx) e
 				return nil, err
 			}
 			continue
+		case v == away && ctx.Err() != nil:
+			return nil, ctx.Err()
 		case v == away:
 			db.away.Store(time.Now().UnixNano())
 		}
