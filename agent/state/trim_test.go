@@ -20,6 +20,7 @@ func bounded(t testing.TB, dir string, most int64) *Journal {
 	if err != nil {
 		t.Fatal(err)
 	}
+	j.db.NoSync = true // what is under test is not durability
 	t.Cleanup(func() { _ = j.Close() })
 	return j
 }
