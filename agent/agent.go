@@ -161,7 +161,7 @@ func (a *Agent) setup(ctx context.Context) error {
 
 	facts := protocol.NodeFacts{Name: c.Name, Boot: boot, AgentVersion: c.Version, Roles: slices.Clone(c.Roles), MemoryBytes: c.Memory,
 		PortFrom: c.PortFrom, PortTo: c.PortTo, BridgePool: c.BridgePool.String()}
-	a.late.first(ctx, facts, c.Data, c.DockerHost)
+	a.late.first(facts, c.Data)
 
 	link, err := tunnel.New(tunnel.Options{Data: c.Data, Controllers: c.Controllers, Pins: c.Pins, Token: c.Token, Facts: a.late.Facts,
 		Runtime: a.late, Console: consoles, Health: a.late, Reports: journal, State: journal, Outdated: a.late.Outdated,
@@ -171,6 +171,8 @@ func (a *Agent) setup(ctx context.Context) error {
 	}
 	if link.Status().Enrolled {
 		a.late.known()
+	} else {
+		a.late.probe(ctx, c.DockerHost)
 	}
 	a.goRun(ctx, "tunnel", link.Run)
 	if link.Status().Enrolled {

@@ -27,17 +27,25 @@ var _ protocol.Runtime = (*late)(nil)
 
 func newLate() *late { return &late{ready: make(chan struct{})} }
 
-// first describes the machine for the enrolment, before any room is there.
-func (l *late) first(ctx context.Context, facts protocol.NodeFacts, data, dockerHost string) {
+// first describes the machine, before any room is there.
+func (l *late) first(facts protocol.NodeFacts, data string) {
 	facts = host.Describe(facts, data, docker.BridgePrefix(""))
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	if e, err := docker.Probe(ctx, dockerHost); err == nil {
-		facts.Docker, facts.Degraded = e.Version, e.Degraded
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.facts = facts
+}
+
+// probe adds the engine for the enrolment. A machine that is enrolled is asked once its rooms are there.
+func (l *late) probe(ctx context.Context, dockerHost string) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	e, err := docker.Probe(ctx, dockerHost)
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.facts.Docker, l.facts.Degraded = e.Version, e.Degraded
 }
 
 func (l *late) bind(s *supervisor.Supervisor, h *host.Host) {

@@ -167,11 +167,13 @@ func (h *Host) askEngine(ctx context.Context) {
 // Look makes a first round of all that Run repeats, so that the first Facts are true: a node that said "no engine yet" would get
 // no server until the next health check. What fails is told by Facts and tried again by Run.
 func (h *Host) Look(ctx context.Context) {
+	var both sync.WaitGroup
+	if h.o.Firewall != nil {
+		both.Go(func() { _ = h.o.Firewall.Assert(ctx) }) // Problem remembers
+	}
 	_ = h.o.Engine.Ping(ctx) // Healthy remembers
 	h.askEngine(ctx)
-	if h.o.Firewall != nil {
-		_ = h.o.Firewall.Assert(ctx) // Problem remembers
-	}
+	both.Wait()
 }
 
 // BootID reads the id of the machine's present boot; file replaces the kernel's (for several agents on one machine in tests).

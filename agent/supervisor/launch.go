@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/payperplay/payperplay/agent/docker"
@@ -34,9 +35,14 @@ func (r *runner) launch(ctx context.Context, v view) error {
 	if err != nil || !ok {
 		return err
 	}
+	// A bridge takes the engine 0.1 s; the container needs it when it starts.
+	bridged := make(chan error, 1)
+	go func() { bridged <- r.bridge(ctx) }()
+	bridge := sync.OnceValue(func() error { return <-bridged })
+	defer func() { _ = bridge() }() // who comes after us must not meet it half made
 	err = r.prepare(ctx, row)
 	if err == nil {
-		err = r.create(ctx, row, v.C)
+		err = r.create(ctx, row, v.C, bridge)
 	}
 	if err == nil || ctx.Err() != nil {
 		return nil
@@ -71,9 +77,6 @@ func (r *runner) begin(ctx context.Context) (row state.Server, ok bool, err erro
 func (r *runner) prepare(ctx context.Context, row state.Server) error {
 	uid, gid := docker.User(row.Spec.Profile)
 	if err := r.s.o.Volumes.Prepare(r.id, row.Grant.Epoch, row.Fresh, uid, gid); err != nil {
-		return err
-	}
-	if err := r.bridge(ctx); err != nil {
 		return err
 	}
 	pulling, cancel := r.interruptible(ctx)
@@ -123,8 +126,8 @@ func (r *runner) pulling(ctx context.Context, progress string) {
 	}
 }
 
-// create makes and starts the container. The console is attached before the first line can be printed.
-func (r *runner) create(ctx context.Context, row state.Server, previous *docker.Container) error {
+// create makes the container, and starts it when its bridge is there. The console is attached before the first line can be printed.
+func (r *runner) create(ctx context.Context, row state.Server, previous *docker.Container, bridge func() error) error {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
 	id, err := r.s.o.Engine.Create(ctx, docker.Run{Spec: row.Spec, Grant: row.Grant, Attempt: row.Attempt,
@@ -133,6 +136,10 @@ func (r *runner) create(ctx context.Context, row state.Server, previous *docker.
 		return err
 	}
 	r.s.o.Console.System(r.id, fmt.Sprintf("starting %s (%s)", row.Spec.Name, row.Spec.Image))
+	if err := bridge(); err != nil {
+		_ = r.s.o.Engine.Remove(ctx, id)
+		return err
+	}
 	if r.want() != state.WantRun {
 		_ = r.s.o.Engine.Remove(ctx, id)
 		return context.Canceled
