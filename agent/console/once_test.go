@@ -211,7 +211,7 @@ func pieceShownAgain(t *testing.T, line []string, first, again int) {
 // F02 with the real engine, whose log rotates inside and right behind long lines. 20.10 marks the end of such a line in no way, so its pieces are told by their stamp.
 func TestF02DockerLongLines(t *testing.T) {
 	d := needDocker(t)
-	src := d.Terminal(container(t, "300k"))
+	src := d.Terminal(container(t, "1m")) // five files keep all of it, however late the reader is
 	c := newConsole(t, t.TempDir())
 	defer func() { _ = c.Close() }()
 	if err := c.Attach(t.Context(), "srv_a", src, Upstream{}); err != nil {
@@ -222,7 +222,7 @@ func TestF02DockerLongLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = in.Close() }()
-	const lines, size = 100, 50_000
+	const lines, size = 90, 50_000
 	want := map[string]int{}
 	for i := range lines {
 		text := strings.Repeat("x", size) // pieces that are all the same
