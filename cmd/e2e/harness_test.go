@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/payperplay/payperplay/controller/api/client"
+	"github.com/payperplay/payperplay/controller/store/postgres/postgrestest"
 )
 
 const root = "../.."
@@ -81,6 +82,16 @@ func (p *proc) end(sig syscall.Signal) {
 	p.cmd = nil
 }
 
+// gone waits until the process has ended by itself.
+func (p *proc) gone(within time.Duration) bool {
+	select {
+	case <-p.exited:
+		return true
+	case <-time.After(within):
+		return false
+	}
+}
+
 func (p *proc) signal(sig syscall.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(sig); err != nil {
@@ -108,9 +119,28 @@ func newRig(t *testing.T) *rig {
 // newRigWith gives the agent more arguments.
 func newRigWith(t *testing.T, agentArgs []string) *rig {
 	t.Helper()
+	return newRigOn(t, "", agentArgs)
+}
+
+// onEngines runs a test on each engine of the store.
+func onEngines(t *testing.T, test func(t *testing.T, store string)) {
+	t.Helper()
+	needE2E(t)
+	t.Run("bolt", func(t *testing.T) { t.Parallel(); test(t, "") })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); test(t, postgrestest.Database(t)) })
+}
+
+func needE2E(t *testing.T) {
+	t.Helper()
 	if os.Getenv("PPP_E2E") == "" {
 		t.Skip("end-to-end tests run with scripts/e2e (it prepares Docker, images and programs)")
 	}
+}
+
+// newRigOn keeps the controller's state at the address store; empty: in its own file.
+func newRigOn(t *testing.T, store string, agentArgs []string) *rig {
+	t.Helper()
+	needE2E(t)
 	n := int(nextPorts.Add(1))
 	if k, err := strconv.Atoi(os.Getenv("PPP_E2E_RIG")); err == nil {
 		n += k // several runs of these tests on one machine
@@ -120,6 +150,9 @@ func newRigWith(t *testing.T, agentArgs []string) *rig {
 	tunnel := fmt.Sprintf("127.0.0.1:%d", base+1)
 	r.controller = &proc{t: t, name: "controller", log: filepath.Join(r.dir, "controller.log"),
 		args: []string{"serve", "--data", filepath.Join(r.dir, "controller"), "--http", r.http, "--tunnel", tunnel, "--log-level", "debug"}}
+	if store != "" {
+		r.controller.env = []string{"PAYPERPLAY_STORE=" + store}
+	}
 	t.Cleanup(r.down)
 	r.controller.start()
 	r.waitReady()
@@ -212,10 +245,16 @@ type result struct {
 // cli runs one command line of the controller, as a person would.
 func (r *rig) cli(args ...string) result {
 	r.t.Helper()
+	return r.cliEnv(nil, args...)
+}
+
+func (r *rig) cliEnv(env []string, args ...string) result {
+	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin("controller"), args...)
 	cmd.Env = append(os.Environ(), "PAYPERPLAY_ENDPOINT=http://"+r.http, "PAYPERPLAY_TOKEN_FILE="+filepath.Join(r.dir, "controller", "operator.token"), "HOME="+r.dir)
+	cmd.Env = append(cmd.Env, env...)
 	var out, errb bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errb
 	err := cmd.Run()
@@ -285,7 +324,7 @@ func (r *rig) containers() []string {
 type link struct {
 	t      *testing.T
 	ln     net.Listener
-	target string
+	target atomic.Pointer[string]
 	state  atomic.Pointer[linkState]
 }
 
@@ -301,7 +340,8 @@ func newLink(t *testing.T, target string) *link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &link{t: t, ln: ln, target: target}
+	l := &link{t: t, ln: ln}
+	l.target.Store(&target)
 	l.set("open")
 	go l.accept()
 	return l
@@ -309,6 +349,13 @@ func newLink(t *testing.T, target string) *link {
 
 func (l *link) addr() string { return l.ln.Addr().String() }
 func (l *link) close()       { l.set("cut"); _ = l.ln.Close() }
+
+// retarget opens the way to another address; connections to the old one end.
+func (l *link) retarget(to string) {
+	l.target.Store(&to)
+	l.set("cut")
+	l.set("open")
+}
 
 func (l *link) set(mode string) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -333,7 +380,7 @@ func (l *link) relay(c net.Conn) {
 	if l.state.Load().mode == "cut" {
 		return
 	}
-	up, err := net.Dial("tcp", l.target)
+	up, err := net.Dial("tcp", *l.target.Load())
 	if err != nil {
 		return
 	}

@@ -48,10 +48,11 @@ func (r *rig) token() string {
 	return strings.TrimSpace(r.read("controller/operator.token"))
 }
 
-// TestTourAPI is the whole tour over HTTP.
-func TestTourAPI(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
+// TestTourAPI is the whole tour over HTTP, on each engine.
+func TestTourAPI(t *testing.T) { onEngines(t, tourAPI) }
+
+func tourAPI(t *testing.T, store string) {
+	r := newRigOn(t, store, nil)
 	body := `{"name":"api","template":"testserver","memory_bytes":67108864,"start":true}`
 	status, _, first := r.call("POST", "/api/servers", body, "Idempotency-Key", "k1", "Content-Type", "application/json")
 	if status != http.StatusCreated {

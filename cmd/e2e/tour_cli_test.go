@@ -11,10 +11,11 @@ import (
 	"github.com/payperplay/payperplay/controller/api/client"
 )
 
-// TestTourCLI is the whole tour from a terminal: catalogue, create, console, settings, stop, start, restart, kill, delete.
-func TestTourCLI(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
+// TestTourCLI is the whole tour from a terminal, on each engine: catalogue, create, console, settings, stop, start, restart, kill, delete.
+func TestTourCLI(t *testing.T) { onEngines(t, tourCLI) }
+
+func tourCLI(t *testing.T, store string) {
+	r := newRigOn(t, store, nil)
 
 	var nodes []map[string]any
 	r.cliJSON(&nodes, "node", "list")
@@ -98,7 +99,7 @@ func TestTourCLI(t *testing.T) {
 	if out := r.must("event", "list", "--type", "server.*", "--server", "friends"); !strings.Contains(out, "server.started") || !strings.Contains(out, "server.created") {
 		t.Errorf("events: %s", out)
 	}
-	r.backupAndCheck()
+	r.backupAndCheck(store)
 
 	r.must("server", "delete", "friends", "--yes", "--wait")
 	if res := r.cli("server", "show", "friends"); res.code != 1 || !strings.Contains(res.err, "friends") {
@@ -107,12 +108,17 @@ func TestTourCLI(t *testing.T) {
 	r.nothingLeft()
 }
 
-func (r *rig) backupAndCheck() {
+func (r *rig) backupAndCheck(store string) {
 	r.t.Helper()
 	backup := filepath.Join(r.dir, "backup.store")
 	r.must("store", "backup", backup)
 	r.must("store", "check", backup)
-	r.must("store", "check", "--data", filepath.Join(r.dir, "controller"))
+	if store == "" {
+		r.must("store", "check", "--data", filepath.Join(r.dir, "controller"))
+	} else {
+		r.must("store", "check", "--store-file", r.addressFile(store))
+		r.must("store", "backup", backup, "--store-file", r.addressFile(store))
+	}
 	foreign := filepath.Join(r.dir, "foreign")
 	if err := os.WriteFile(foreign, []byte(strings.Repeat("not ours ", 1000)), 0o600); err != nil {
 		r.t.Fatal(err)
