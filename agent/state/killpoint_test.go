@@ -13,7 +13,14 @@ import (
 // TestF02KilledAtEachCommit dies before and after transactions of the journal: a grant that was answered for is there, with the term
 // it came with, and no report is missing.
 func TestF02KilledAtEachCommit(t *testing.T) {
-	killtest.Run(t, killtest.Case{
+	killtest.Run(t, commits())
+}
+
+// TestF14JournalIsSyncedFirst: nothing is answered for before the journal's file, and its name, are on the disk.
+func TestF14JournalIsSyncedFirst(t *testing.T) { killtest.Synced(t, commits(), reserveName) }
+
+func commits() killtest.Case {
+	return killtest.Case{
 		Points: []string{"state.open.before", "state.open.after", "state.commit.before", "state.commit.after"},
 		Work: func(ctx context.Context, dir string, acked func(int)) error {
 			for range 3 { // opened three times, so that each point is passed often enough
@@ -66,5 +73,5 @@ func TestF02KilledAtEachCommit(t *testing.T) {
 				}
 			}
 		},
-	})
+	}
 }

@@ -17,7 +17,12 @@ import (
 
 // TestF02IdentityKilledAtEachStep dies at each step of writing the node's key and its papers: the key that was acknowledged is never
 // replaced, the newest acknowledged papers are there, and what is there fits together.
-func TestF02IdentityKilledAtEachStep(t *testing.T) {
+func TestF02IdentityKilledAtEachStep(t *testing.T) { killtest.Run(t, writingPapers()) }
+
+// TestF14IdentityIsSyncedFirst: key and papers are on the disk before they are used.
+func TestF14IdentityIsSyncedFirst(t *testing.T) { killtest.Synced(t, writingPapers(), "bound") }
+
+func writingPapers() killtest.Case {
 	serial := func(dir string) int64 {
 		i, err := loadIdentity(dir)
 		if err != nil || i == nil {
@@ -25,7 +30,7 @@ func TestF02IdentityKilledAtEachStep(t *testing.T) {
 		}
 		return i.leaf.SerialNumber.Int64()
 	}
-	killtest.Run(t, killtest.Case{
+	return killtest.Case{
 		Points: []string{"agent.tunnel.file.before", "agent.tunnel.file.synced", "agent.tunnel.file.renamed", "agent.tunnel.file.after"},
 		At:     []int{1, 2, 3}, // the key, the first papers, a renewal
 		Work: func(_ context.Context, dir string, acked func(int)) error {
@@ -71,5 +76,5 @@ func TestF02IdentityKilledAtEachStep(t *testing.T) {
 				t.Errorf("the key is not the one that was made first (%v)", err)
 			}
 		},
-	})
+	}
 }

@@ -14,9 +14,14 @@ import (
 
 // TestF02VolumeKilledAtEachStep dies at each step of making a volume and of taking it over for a newer epoch: the epoch that was answered
 // for is in the identity file, the world is there, and the next start under that epoch or a newer one goes on.
-func TestF02VolumeKilledAtEachStep(t *testing.T) {
+func TestF02VolumeKilledAtEachStep(t *testing.T) { killtest.Run(t, volumes()) }
+
+// TestF14VolumeIsSyncedFirst: the identity file, its name and the volume's are on the disk before a start goes on.
+func TestF14VolumeIsSyncedFirst(t *testing.T) { killtest.Synced(t, volumes(), "level.dat") }
+
+func volumes() killtest.Case {
 	world := func(s *Store) string { return filepath.Join(s.Data("srv_a"), "level.dat") }
-	killtest.Run(t, killtest.Case{
+	return killtest.Case{
 		Points: []string{"volume.identity.before", "volume.identity.synced", "volume.identity.renamed", "volume.identity.after"},
 		Work: func(_ context.Context, dir string, acked func(int)) error {
 			s, err := New(Options{Dir: dir, Cluster: "c1"})
@@ -54,7 +59,7 @@ func TestF02VolumeKilledAtEachStep(t *testing.T) {
 				t.Errorf("the start does not go on: %v", err)
 			}
 		},
-	})
+	}
 }
 
 // TestF02RemovalKilledAtEachStep dies at each step of setting volumes aside and of deleting them: a volume is whole where it was, whole in

@@ -106,9 +106,9 @@ func (s *Store) writeIdentity(id protocol.Identity) error {
 	if err != nil {
 		return full(err)
 	}
-	_, err = f.Write(append(text, '\n'))
+	err = failpoint.Hit("volume.identity.before")
 	if err == nil {
-		err = failpoint.Hit("volume.identity.before")
+		_, err = f.Write(append(text, '\n'))
 	}
 	if err == nil {
 		err = f.Sync()

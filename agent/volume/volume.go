@@ -66,6 +66,9 @@ func New(o Options) (*Store, error) {
 			return nil, protocol.Faultf(protocol.Unavailable, "make the directory writable for the agent", "cannot make %s: %v", filepath.Join(dir, name), err)
 		}
 	}
+	if err := s.syncDir("."); err != nil { // the names of both, before anything is put into them
+		return nil, errors.Join(err, root.Close())
+	}
 	s.finishRemovals()
 	return s, nil
 }

@@ -18,6 +18,11 @@ func TestF01AuthorityKilledAtEachStep(t *testing.T) {
 	killtest.Run(t, killtest.Case{Points: []string{"tunnel.retire.before", "tunnel.retire.between", "tunnel.retire.after"}, At: []int{1}, Work: rotate, Check: checkAuthority})
 }
 
+// TestF14AuthorityIsSyncedFirst: a CA that is answered for, and the end of one, are on the disk.
+func TestF14AuthorityIsSyncedFirst(t *testing.T) {
+	killtest.Synced(t, killtest.Case{Work: rotate}, "pin", "ca") // "ca" is the directory's own name, made before anything
+}
+
 // rotate takes whatever step comes next, four times.
 func rotate(_ context.Context, dir string, acked func(int)) error {
 	for n := range 4 {

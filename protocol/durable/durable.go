@@ -13,7 +13,7 @@ import (
 // WriteFile puts data at path: a temporary file beside it, fsync, rename, fsync of the directory. When it returns without an error the new
 // content survives a power failure. Temporary files of a process that died in between are named "."+base+".*" and are left to Sweep.
 //
-// Tests break it at point+".before" (written, not synced), ".synced" (not renamed), ".renamed" (the directory not synced) and ".after".
+// Tests break it at point+".before" (nothing written), ".synced" (not renamed), ".renamed" (the directory not synced) and ".after".
 func WriteFile(path string, data []byte, mode os.FileMode, point string) (err error) {
 	dir, name := filepath.Split(path)
 	f, err := os.CreateTemp(dir, "."+name+".*")
@@ -29,10 +29,10 @@ func WriteFile(path string, data []byte, mode os.FileMode, point string) (err er
 	if err = f.Chmod(mode); err != nil {
 		return err
 	}
-	if _, err = f.Write(data); err != nil {
+	if err = failpoint.Hit(point + ".before"); err != nil {
 		return err
 	}
-	if err = failpoint.Hit(point + ".before"); err != nil {
+	if _, err = f.Write(data); err != nil {
 		return err
 	}
 	if err = f.Sync(); err != nil {

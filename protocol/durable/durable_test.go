@@ -74,8 +74,13 @@ func TestKilledWriterIsSweptUp(t *testing.T) {
 	}
 }
 
-func TestF01KilledWriter(t *testing.T) {
-	killtest.Run(t, killtest.Case{
+func TestF01KilledWriter(t *testing.T) { killtest.Run(t, writer()) }
+
+// TestF14WriterSyncsFirst: the content before the name, and the name before the answer.
+func TestF14WriterSyncsFirst(t *testing.T) { killtest.Synced(t, writer()) }
+
+func writer() killtest.Case {
+	return killtest.Case{
 		Points: []string{"t.file.before", "t.file.synced", "t.file.renamed", "t.file.after"},
 		Work:   work,
 		Check: func(t *testing.T, dir string, acked int) {
@@ -87,7 +92,7 @@ func TestF01KilledWriter(t *testing.T) {
 				t.Errorf("%d bytes (%v), %d were acknowledged", len(got), err, acked)
 			}
 		},
-	})
+	}
 }
 
 // work makes a file longer by one byte, again and again.
