@@ -39,6 +39,7 @@ type Options struct {
 type DB struct {
 	swapping sync.RWMutex   // held by who begins to read, and by a compaction while it puts the new file in
 	b        *bbolt.DB      // changed with writer and swapping held
+	page     int64          // bytes of its pages
 	retired  sync.WaitGroup // files from before a compaction that still have readers
 
 	path      string

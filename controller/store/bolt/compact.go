@@ -86,7 +86,7 @@ func (db *DB) compact(ctx context.Context) (Compaction, error) {
 func (db *DB) swap(next *bbolt.DB) {
 	db.swapping.Lock()
 	old := db.b
-	db.b = next
+	db.b, db.page = next, pageSize(next)
 	db.swapping.Unlock()
 	db.retired.Go(func() {
 		if err := old.Close(); err != nil {

@@ -145,6 +145,12 @@ func TestF14CompactKeepsEverything(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); len(left) > 0 {
 		t.Errorf("left over: %v", left)
 	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s := again.Size(); s.File == 0 { // a scrape while the controller ends
+		t.Error("a closed store has no size")
+	}
 }
 
 // TestF14CompactProperty: random changes and compactions in any order, on line and off line, change nothing that can be read.
@@ -238,6 +244,14 @@ func TestF14CompactAmongReaders(t *testing.T) {
 		}
 		if r, err := Check(t.Context(), file); err != nil || !r.Clean() {
 			t.Errorf("a backup during compactions: %+v %v", r, err)
+		}
+	})
+	running(func() { // a scrape of the metrics
+		if s := db.Size(); s.File == 0 {
+			t.Error("no size")
+		}
+		if _, err := db.Rows(t.Context()); err != nil {
+			t.Errorf("rows: %v", err)
 		}
 	})
 	wrote := 0

@@ -65,6 +65,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	if db.b, err = openFile(path, db.options()); err != nil {
 		return nil, err
 	}
+	db.page = pageSize(db.b)
 	dropLeftover(path)
 	dropOld(path)
 	if err := db.lead(ctx); err != nil {

@@ -25,9 +25,8 @@ func (s Size) Live() int64 { return max(0, s.File-s.Free) }
 // Size tells how large the file is. It costs a stat.
 func (db *DB) Size() Size {
 	db.swapping.RLock()
-	b := db.b
-	db.swapping.RUnlock()
-	return Size{File: fileSize(db.path), Free: free(b)}
+	defer db.swapping.RUnlock()
+	return Size{File: fileSize(db.path), Free: free(db.b, db.page)}
 }
 
 // Sizes is Size as two numbers: the file, and what of it is free.
@@ -45,10 +44,13 @@ func (db *DB) Broken() error {
 }
 
 // free counts the bytes of free pages, as of the last commit; pages that only wait for a reader count too.
-func free(b *bbolt.DB) int64 {
+func free(b *bbolt.DB, page int64) int64 {
 	s := b.Stats()
-	return int64(s.FreePageN+s.PendingPageN) * int64(b.Info().PageSize)
+	return int64(s.FreePageN+s.PendingPageN) * page
 }
+
+// pageSize must not be asked of a handle that may be closed meanwhile: bbolt panics.
+func pageSize(b *bbolt.DB) int64 { return int64(b.Info().PageSize) }
 
 // live is the part of the file that a copy will take, roughly.
 func live(b *bbolt.DB) int64 {
@@ -57,7 +59,7 @@ func live(b *bbolt.DB) int64 {
 		bytes = btx.Size()
 		return nil
 	})
-	return max(0, bytes-free(b))
+	return max(0, bytes-free(b, pageSize(b)))
 }
 
 func fileSize(path string) int64 {
