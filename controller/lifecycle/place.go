@@ -82,6 +82,9 @@ func (l *Lifecycle) place(ctx context.Context, s fleet.Server, since time.Time) 
 	out := s
 	err = l.update(ctx, func(tx store.Tx) error {
 		cur, err := fleet.Servers.Get(tx, s.ID)
+		if fault.KindOf(err) == fault.NotFound {
+			return fault.Wrap(err, fault.NotFound, "server "+s.Name+" was deleted meanwhile", "create it again; the name is free")
+		}
 		if err != nil {
 			return err
 		}
