@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
@@ -38,6 +39,11 @@ func Open(ctx context.Context, url string, opts Options) (*DB, error) {
 	s, err := parse(url)
 	if err != nil {
 		return nil, err
+	}
+	s.config.ConnConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if n.SeverityUnlocalized == "WARNING" { // such as a commit that no standby has confirmed in time
+			opts.Logger.Warn("Postgres warns", "code", n.Code, "message", n.Message)
+		}
 	}
 	db := &DB{
 		source: s, tables: map[string]*table{}, doubleRun: opts.DoubleRun, backup: opts.Backup, log: opts.Logger,
