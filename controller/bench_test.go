@@ -15,13 +15,21 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/payperplay/payperplay/controller/store/postgres/postgrestest"
 )
 
 // BenchmarkBigFleet: performance.md §4, "controller with 10,000 servers and 1,000 nodes in the store: serving ≤ 2 s after start; list page ≤ 20 ms;
 // steady CPU ≤ 10 % of a core". The real program runs on a prepared directory, alone in its process; what is asked goes over HTTP.
 // PPP_BENCH_STEADY sets how long its CPU is watched (30 s). Start is the median of five.
 func BenchmarkBigFleet(b *testing.B) {
-	f := newBigFleet(b)
+	b.Cleanup(postgrestest.Stop)
+	b.Run("bolt", func(b *testing.B) { benchFleet(b, "") })
+	b.Run("postgres", func(b *testing.B) { benchFleet(b, postgrestest.Database(b)) })
+}
+
+func benchFleet(b *testing.B, address string) {
+	f := newBigFleet(b, address)
 	program := buildController(b)
 	steady := 30 * time.Second
 	if d, err := time.ParseDuration(os.Getenv("PPP_BENCH_STEADY")); err == nil {
@@ -31,7 +39,7 @@ func BenchmarkBigFleet(b *testing.B) {
 		var starts []time.Duration
 		var d *daemon
 		for i := range 5 {
-			d = startController(b, program, f.dir)
+			d = startController(b, program, f)
 			starts = append(starts, d.ready)
 			if i < 4 {
 				d.stop(b)
@@ -97,9 +105,9 @@ func buildController(b *testing.B) string {
 	return program
 }
 
-func startController(b *testing.B, program, dir string) *daemon {
+func startController(b *testing.B, program string, f *bigFleet) *daemon {
 	b.Helper()
-	d := &daemon{cmd: exec.Command(program, "serve", "--data", dir, "--http", "127.0.0.1:0", "--tunnel", "127.0.0.1:0", "--log-level", "warn"), done: make(chan error, 1)}
+	d := &daemon{cmd: exec.Command(program, "serve", "--data", f.dir, "--store", f.store, "--http", "127.0.0.1:0", "--tunnel", "127.0.0.1:0", "--log-level", "warn"), done: make(chan error, 1)}
 	d.cmd.Stderr = os.Stderr
 	out, err := d.cmd.StdoutPipe()
 	must(b, err)
@@ -128,7 +136,7 @@ func startController(b *testing.B, program, dir string) *daemon {
 		wait(b, 2*time.Millisecond)
 	}
 	d.ready = time.Since(began)
-	text, err := os.ReadFile(filepath.Join(dir, "operator.token"))
+	text, err := os.ReadFile(filepath.Join(f.dir, "operator.token"))
 	must(b, err)
 	d.token = strings.TrimSpace(string(text))
 	return d

@@ -27,7 +27,7 @@ import (
 	"github.com/payperplay/payperplay/controller/event"
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
-	"github.com/payperplay/payperplay/controller/store/bolt"
+	"github.com/payperplay/payperplay/controller/store/open"
 	"github.com/payperplay/payperplay/controller/tunnel"
 	"github.com/payperplay/payperplay/protocol"
 	"github.com/payperplay/payperplay/protocol/rpc"
@@ -42,21 +42,25 @@ const (
 // bigFleet is a data directory with 1,000 nodes and 10,000 servers, and what is needed to be their agents.
 type bigFleet struct {
 	dir     string
+	store   string            // address
 	key     *ecdsa.PrivateKey // of all nodes
 	certs   [][]byte
 	roots   *x509.CertPool
 	cluster string
 }
 
-// newBigFleet writes the directory; it takes a few seconds.
-func newBigFleet(b *testing.B) *bigFleet {
+// newBigFleet writes the directory and the store, which is in the directory where no address is given; it takes a few seconds.
+func newBigFleet(b *testing.B, address string) *bigFleet {
 	b.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(b, err)
 	spki, err := x509.MarshalPKIXPublicKey(key.Public())
 	must(b, err)
-	f := &bigFleet{dir: b.TempDir(), key: key, roots: x509.NewCertPool()}
-	db, err := bolt.Open(b.Context(), controller.StorePath(f.dir), bolt.Options{Tables: slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables())})
+	f := &bigFleet{dir: b.TempDir(), store: address, key: key, roots: x509.NewCertPool()}
+	if address == "" {
+		f.store = controller.StorePath(f.dir)
+	}
+	db, err := open.Open(b.Context(), f.store, open.Options{Tables: slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables())})
 	must(b, err)
 	events, err := event.New(event.Options{DB: db})
 	must(b, err)

@@ -29,7 +29,8 @@ import (
 	"github.com/payperplay/payperplay/controller/event"
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
-	"github.com/payperplay/payperplay/controller/store/bolt"
+	"github.com/payperplay/payperplay/controller/store/open"
+	"github.com/payperplay/payperplay/controller/store/postgres/postgrestest"
 	"github.com/payperplay/payperplay/controller/tunnel"
 	"github.com/payperplay/payperplay/protocol"
 	"github.com/payperplay/payperplay/protocol/rpc"
@@ -39,6 +40,7 @@ import (
 // PPP_BENCH_AGENTS says how many agents there are (10,000 by default: as many open files in each of the two processes).
 const (
 	childEnv  = "PPP_TUNNEL_BENCH_CHILD"
+	storeEnv  = "PPP_TUNNEL_BENCH_STORE" // address of the child's store
 	agentsEnv = "PPP_BENCH_AGENTS"
 	// profileEnv names a directory for the CPU profiles of the children, the newest of each kind.
 	profileEnv = "PPP_BENCH_PROFILE"
@@ -66,7 +68,7 @@ func TestBenchChild(t *testing.T) {
 		t.Skip("runs only as a child of the benchmarks")
 	}
 	mode, dir, _ := strings.Cut(spec, ":")
-	db, ca, events := openBench(t, dir)
+	db, ca, events := openBench(t, dir, os.Getenv(storeEnv))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -168,8 +170,8 @@ func pool(ca *tunnel.Authority) *x509.CertPool {
 	return p
 }
 
-func openBench(t testing.TB, dir string) (*bolt.DB, *tunnel.Authority, *event.Log) {
-	db, err := bolt.Open(context.Background(), filepath.Join(dir, "store.db"), bolt.Options{Tables: slices.Concat(tunnel.Tables(), event.Tables(), fleet.Tables())})
+func openBench(t testing.TB, dir, address string) (open.DB, *tunnel.Authority, *event.Log) {
+	db, err := open.Open(context.Background(), address, open.Options{Tables: slices.Concat(tunnel.Tables(), event.Tables(), fleet.Tables())})
 	must(t, err)
 	ca, err := tunnel.OpenAuthority(filepath.Join(dir, "ca"), db.ClusterID(), nil)
 	must(t, err)
@@ -186,13 +188,17 @@ type herd struct {
 	roots *x509.CertPool
 	name  string
 	dir   string
+	store string // address
 }
 
-func newHerd(b testing.TB, n int) *herd {
+func newHerd(b testing.TB, n int, address string) *herd {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(b, err)
-	h := &herd{key: key, dir: b.TempDir()}
-	db, ca, _ := openBench(b, h.dir)
+	h := &herd{key: key, dir: b.TempDir(), store: address}
+	if address == "" {
+		h.store = filepath.Join(h.dir, "store.db")
+	}
+	db, ca, _ := openBench(b, h.dir, h.store)
 	h.roots, h.name = pool(ca), ca.Cluster()
 	spki, err := x509.MarshalPKIXPublicKey(key.Public())
 	must(b, err)
@@ -230,7 +236,7 @@ func (h *herd) child(b testing.TB, mode string) *child {
 	if where := os.Getenv(profileEnv); where != "" {
 		c.cmd.Args = append(c.cmd.Args, "-test.memprofilerate", "4096", "-test.cpuprofile", filepath.Join(where, mode+".prof"))
 	}
-	c.cmd.Env = append(os.Environ(), childEnv+"="+mode+":"+h.dir)
+	c.cmd.Env = append(os.Environ(), childEnv+"="+mode+":"+h.dir, storeEnv+"="+h.store)
 	c.cmd.Stderr = os.Stderr
 	c.in, err = c.cmd.StdinPipe()
 	must(b, err)
@@ -358,7 +364,13 @@ const stormRounds = 3
 // process and all agents in another, on the same cores. Reconciled is an agent whose Hello was answered and whose inventory the controller has.
 // ratio is ours over raw in agents per second, cpu-ratio raw over ours in CPU of the controller's side alone.
 func BenchmarkReconnectStorm(b *testing.B) {
-	h := newHerd(b, agents(10_000))
+	b.Cleanup(postgrestest.Stop)
+	b.Run("bolt", func(b *testing.B) { benchStorm(b, "") })
+	b.Run("postgres", func(b *testing.B) { benchStorm(b, postgrestest.Database(b)) })
+}
+
+func benchStorm(b *testing.B, address string) {
+	h := newHerd(b, agents(10_000), address)
 	first := h.child(b, "ours")
 	_, list := h.storm(b, 128, h.ours(first.addr, rpc.NewWatch(0), 1, nil)) // the life before the restart: inventories are known
 	first.stop()                                                            // it goes first, as in a restart: the nodes did not leave
@@ -417,7 +429,7 @@ func BenchmarkIdleAgent(b *testing.B) {
 			if kind == "inventory10" {
 				many = 2000
 			}
-			h := newHerd(b, agents(many))
+			h := newHerd(b, agents(many), "")
 			n := float64(len(h.certs))
 			for b.Loop() {
 				mode := "ours"

@@ -321,7 +321,7 @@ type stranger struct {
 	tickets chan string // of OpenBulk, over any session
 	// prove replaces the honest proof of a recovery.
 	prove func(exporter []byte) []byte
-	cache   tls.ClientSessionCache // nil: no tickets
+	cache tls.ClientSessionCache // nil: no tickets
 }
 
 func (c *cluster) stranger() *stranger {
