@@ -2,13 +2,16 @@ package postgres
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/postgres/postgrestest"
 	"github.com/payperplay/payperplay/controller/store/storetest"
@@ -19,6 +22,7 @@ type cutter struct {
 	listener net.Listener
 	target   string
 	mode     atomic.Int32 // 0 pass, 1 cut before COMMIT is passed on, 2 after: the answer never comes
+	stalled  atomic.Bool  // nothing passes any more, and nothing is closed
 	cuts     atomic.Int32
 	mu       sync.Mutex
 	conns    []net.Conn
@@ -77,6 +81,9 @@ func (c *cutter) serve(client net.Conn) {
 			if err != nil {
 				_ = client.Close()
 				return
+			}
+			if c.stalled.Load() {
+				continue
 			}
 			if silent.Load() {
 				_ = client.Close()
@@ -158,6 +165,39 @@ func TestLostCommitReplies(t *testing.T) {
 		t.Error(err)
 	}
 	mustBeClean(t, plain)
+}
+
+// TestF15Stalled: the way to Postgres swallows everything. A caller's deadline holds, and it goes on when the way is clear.
+func TestF15Stalled(t *testing.T) {
+	proxy, through := newCutter(t, postgrestest.Database(t))
+	db := openAt(t, through+"&connect_timeout=1", Options{Tables: storetest.Tables()})
+	if _, err := writeNumber(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	proxy.stalled.Store(true)
+	for name, run := range map[string]func(context.Context, func(store.Tx) error) error{"View": db.View, "Update": db.Update} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		start := time.Now()
+		err := run(ctx, func(tx store.Tx) error { _, err := storetest.Others.Get(tx, "last"); return err })
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 3*time.Second {
+			t.Errorf("%s: %v after %v", name, err, time.Since(start))
+		}
+		cancel()
+	}
+	start := time.Now()
+	err := db.View(t.Context(), func(tx store.Tx) error { _, err := storetest.Others.Get(tx, "last"); return err })
+	if fault.KindOf(err) != fault.Unavailable || time.Since(start) > answerTimeout {
+		t.Errorf("a View without a deadline: %v of kind %s after %v", err, fault.KindOf(err), time.Since(start))
+	}
+	proxy.stalled.Store(false)
+	proxy.mu.Lock()
+	for _, conn := range proxy.conns {
+		_ = conn.Close()
+	}
+	proxy.mu.Unlock()
+	if n, err := writeNumber(t.Context(), db); n != 2 || err != nil {
+		t.Errorf("afterwards: number %d, %v", n, err)
+	}
 }
 
 // TestF24LostCommitAndTakeover: the answer to a commit is lost, and before it is looked up another controller takes over. The
