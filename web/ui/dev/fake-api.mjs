@@ -1,5 +1,5 @@
 // A controller to look at: serves web/dist under the real policy and plays the HTTP API in memory.
-//   node dev/fake-api.mjs [--port 18080] [--scene normal|empty|many]     log in with: dev-token
+//   node dev/fake-api.mjs [--port 18080] [--scene normal|empty|many|recovery]     log in with: dev-token
 import { createServer } from 'node:http';
 import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
@@ -108,6 +108,19 @@ const server = createServer(async (req, res) => {
     }
     if (area === 'nodes' && !name) return send(res, 200, { items: world.nodeList() });
     if (area === 'nodes') return send(res, 200, world.nodeAct(name, verb));
+    if (area === 'recovery') {
+      const r = world.recovery;
+      if (req.method === 'GET') return send(res, 200, r);
+      if (name === 'end') {
+        if (r.undecided > 0 && !body.leave) throw new Refused(409, 'conflict', `${r.undecided} contradictions are undecided.`, 'Decide them first.');
+        return send(res, 200, world.endRecovery());
+      }
+      if (name === 'adopt') return send(res, 200, { servers: r.findings.filter((f) => world.decide(f, 'adopt')).map((f) => f.server), problems: [], recovery: r });
+      if (name === 'lead') return send(res, 200, r);
+      const f = r.findings.find((x) => (name === 'nodes' ? x.node_id : x.server_id) === verb);
+      if (!f || !world.decide(f, more)) throw new Refused(404, 'not_found', 'Nothing about it waits for a decision.', 'See the list.');
+      return send(res, 200, r);
+    }
     if (area === 'templates') return send(res, 200, { items: world.templates });
     if (area === 'events') {
       const to = Number(q.get('cursor') ?? Infinity); // newest first, as the UI asks

@@ -10,8 +10,19 @@ const boot = [
   '\u001b[90m[10:00:09 INFO]:\u001b[0m Done (7.214s)! For help, type "help"',
 ];
 
+/** What the nodes know better, in the scene that plays a restored backup. */
+function recovery(scene) {
+  const findings = scene !== 'recovery' ? [] : [
+    { id: '1', sign: 'ahead', explain: 'node node-1 has survival at epoch 3 (running); the store says epoch 2 on no node, wanted stopped', node: 'node-1', node_id: 'node_1', server: 'survival', server_id: 'srv_1', store: { epoch: 2, desired: 'stopped' }, agent: { node: 'node-1', epoch: 3, state: 'running', since: iso(Date.now() - 3_600_000) }, choices: [{ verb: 'adopt', effect: 'it runs on on node node-1 at epoch 3' }, { verb: 'keep', effect: 'its copy on node node-1 is stopped and the world set aside for 7 days; the next start makes an empty world' }], since: iso() },
+    { id: '2', sign: 'missing', explain: 'the store says that the world of <b>lobby</b> is on node node-1, which does not have it', node: 'node-1', node_id: 'node_1', server: 'lobby', server_id: 'srv_2', store: { node: 'node-1', epoch: 1, desired: 'running' }, choices: [{ verb: 'keep', effect: 'the row stays; it cannot start without its world' }, { verb: 'forget', effect: 'the row is deleted: the server was deleted after the backup' }], since: iso() },
+    { id: '3', sign: 'node', explain: 'a node that calls itself attic came from 203.0.113.9 with a certificate of our CA; the store does not know it', node: 'attic', node_id: 'node_9', address: '203.0.113.9', key: `sha256:${'4b1f6c0d'.repeat(8)}`, choices: [{ verb: 'adopt', effect: 'the node is let in with the key it proved; do not, if it was revoked after the backup' }, { verb: 'forget', effect: 'it stays outside; its games run on unattended' }], since: iso() },
+  ];
+  return { open: findings.length > 0, reason: 'restored', explain: 'the store is older than what the nodes know; games run on, and nothing is started, placed or deleted', term: 9, undecided: findings.length, waiting: [], findings };
+}
+
 export class World {
   constructor(scene) {
+    this.recovery = recovery(scene);
     Object.assign(this, { events: [], watchers: new Set(), tails: new Map(), cut: new Set(), servers: [], seq: 0, scene });
     this.templates = [
       ['paper', 'Paper', 'Fast and ready for plugins. What most people want.', 2, '5 to 20'], ['vanilla', 'Vanilla', 'The game as Mojang makes it.', 2, '2 to 10'],
@@ -174,6 +185,21 @@ export class World {
       points.push({ at: iso(at), memory_bytes: Math.round(s.memory_bytes * (0.5 + 0.1 * Math.sin(w / 9)) + 20 * mib * Math.sin(w)), cpu_cores: 0.6 + 0.3 * Math.sin(w / 3) + 0.1 * Math.sin(w * 7), players: Math.round(4 + 3 * Math.sin(w / 20)), tps: 19.5 + 0.5 * Math.sin(w), net_rx: 0, net_tx: 0 });
     }
     return { step_seconds: Math.round(step / 1000), points };
+  }
+
+  /** A choice about a finding; false when there is nothing (more) to choose. */
+  decide(f, verb) {
+    if (f.choice || !f.choices.some((c) => c.verb === verb)) return false;
+    Object.assign(f, { choice: { adopt: 'adopted', keep: 'kept', forget: 'forgotten' }[verb], by: 'operator', choices: [] });
+    this.recovery.undecided = this.recovery.findings.filter((x) => !x.choice).length;
+    this.emit(`server.${f.choice}`, { node: f.node });
+    return true;
+  }
+
+  endRecovery() {
+    Object.assign(this.recovery, { open: false, explain: 'the store agrees with the agents, as far as is known' });
+    this.emit('node.recovery_ended', {});
+    return this.recovery;
   }
 
   nodeAct(name, verb) {

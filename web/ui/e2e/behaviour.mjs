@@ -1,6 +1,6 @@
 // What must hold beyond looks: history without gaps, reconnection, hostile text, keyboard, 5,000 servers, lost orders, an empty fleet.
 import assert from 'node:assert/strict';
-import { launch, logIn, open, shoot, violations } from './browser.mjs';
+import { check, launch, logIn, open, overflow, shoot, violations } from './browser.mjs';
 
 const rows = (page) => page.evaluate(() => [...document.querySelectorAll('.xterm-rows > div')].map((d) => d.textContent ?? ''));
 const until = (page, fn, arg) => page.waitForFunction(fn, arg, { polling: 100 });
@@ -146,6 +146,50 @@ async function many(browser, fake) {
   }
 }
 
+async function recovery(browser, fake) {
+  const world = await fake('recovery', 18093);
+  try {
+    const { page, context } = await open(browser, world.base);
+    await logIn(page, world.token);
+    for (const place of ['/servers', '/nodes', '/activity', '/servers/survival']) {
+      await page.goto(place);
+      await page.getByText('The store is older than what the nodes know').waitFor();
+    }
+    await page.getByRole('link', { name: 'See and decide' }).click();
+    await page.waitForURL('**/recovery');
+    await page.locator('.finding').nth(2).waitFor();
+    assert.equal(await page.locator('.finding b').count(), 0, 'text of the API is text');
+    assert.deepEqual(await check(page, 'recovery'), []);
+    await shoot(page, 'recovery');
+    const of = (name) => page.getByRole('article', { name, exact: true });
+    await of('attic').getByRole('button', { name: 'Forget' }).click();
+    await of('attic').getByText('forgotten, operator').waitFor();
+    // What sets a world aside or deletes a row is asked again.
+    await of('lobby').getByRole('button', { name: 'Forget' }).click();
+    await page.locator('dialog').getByRole('button', { name: 'Cancel' }).click();
+    assert.equal(await of('lobby').getByRole('button', { name: 'Forget' }).count(), 1);
+    await of('lobby').getByRole('button', { name: 'Forget' }).click();
+    await page.locator('dialog').getByRole('button', { name: 'Do it' }).click();
+    await of('lobby').getByText('forgotten, operator').waitFor();
+    await page.getByRole('button', { name: 'Believe the nodes in all' }).click();
+    await of('survival').getByText('node believed, operator').waitFor();
+    await page.getByRole('button', { name: 'End recovery' }).click();
+    await page.getByText('Nothing contradicts the store').waitFor();
+    await page.goto('/servers');
+    await page.locator('.table tbody tr').first().waitFor();
+    assert.equal(await page.locator('.recovery-banner').count(), 0);
+    await context.close();
+    const phone = await open(browser, world.base, 'phone');
+    await logIn(phone.page, world.token);
+    await phone.page.goto('/recovery');
+    await phone.page.locator('.finding').first().waitFor();
+    assert.deepEqual(await overflow(phone.page, 'recovery'), []);
+    await phone.context.close();
+  } finally {
+    world.child.kill();
+  }
+}
+
 async function empty(browser, fake) {
   const world = await fake('empty', 18092);
   try {
@@ -180,7 +224,7 @@ export async function behaviour({ base, token, child, fake, only }) {
     await page.getByRole('button', { name: 'Log in' }).click();
     await page.getByText('not the operator’s token').waitFor();
     await logIn(page, token);
-    const steps = { history: () => history(page), hostile: () => hostile(page), reconnect: () => reconnect(page, child), settings: () => settings(page), orders: () => orders(page), keyboard: () => keyboard(page), german: () => german(browser, base, token), many: () => many(browser, fake), empty: () => empty(browser, fake) };
+    const steps = { history: () => history(page), hostile: () => hostile(page), reconnect: () => reconnect(page, child), settings: () => settings(page), orders: () => orders(page), keyboard: () => keyboard(page), german: () => german(browser, base, token), many: () => many(browser, fake), empty: () => empty(browser, fake), recovery: () => recovery(browser, fake) };
     for (const [name, step] of Object.entries(steps)) {
       if (only && only !== name) continue;
       const began = Date.now();

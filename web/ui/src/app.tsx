@@ -12,6 +12,7 @@ import { TopBar } from './frame/topbar';
 import { language, t } from './i18n';
 import { Empty } from './kit/bits';
 import { later } from './kit/later';
+import { RecoveryBanner } from './recovery/banner';
 import { CreatePage } from './servers/create';
 import { ServersPage } from './servers/list';
 import { ServerPage } from './servers/page';
@@ -20,6 +21,7 @@ import { session, sessionTrouble } from './session/session';
 
 const NodesPage = later(() => import('./nodes/page'));
 const ActivityPage = later(() => import('./activity/page'));
+const RecoveryPage = later(() => import('./recovery/page'));
 
 export function App() {
   useLinks();
@@ -38,6 +40,7 @@ function Inside() {
       <div class="column">
         <TopBar />
         <main id="main" tabIndex={-1}>
+          <RecoveryBanner />
           <Suspense fallback={<p class="soft">{t('loading')}</p>}>
             <Switch>
               <Route path="/"><Redirect to="/servers" replace /></Route>
@@ -46,6 +49,7 @@ function Inside() {
               <Route path="/servers/:name/:tab?">{(p) => <ServerPage key={p.name} name={p.name} tab={p.tab} />}</Route>
               <Route path="/nodes"><NodesPage /></Route>
               <Route path="/activity"><ActivityPage /></Route>
+              <Route path="/recovery"><RecoveryPage /></Route>
               <Route><Empty icon="question" title={t('lost')}><a class="button" href="/servers"><span>{t('server.toList')}</span></a></Empty></Route>
             </Switch>
           </Suspense>

@@ -1,7 +1,7 @@
 // Each call of the API that the UI makes, by name.
 import { all, call, idempotencyKey } from './http';
 import type {
-  CommandReply, CreateServer, CreateToken, Event, Lines, Node, Page, PatchServer, Samples, Server, Session, Template, Token, Verb,
+  Adopted, CommandReply, CreateServer, CreateToken, Event, Lines, Node, Page, PatchServer, Recovery, Samples, Server, Session, Template, Token, Verb,
 } from './types';
 
 const at = (name: string) => `/api/servers/${encodeURIComponent(name)}`;
@@ -29,6 +29,12 @@ export const api = {
   nodes: () => all<Node>('/api/nodes'),
   createToken: (body: CreateToken) => call<Token>('POST', '/api/nodes/tokens', { body, headers: { 'Idempotency-Key': idempotencyKey() } }),
   nodeAct: (name: string, verb: 'revoke' | 'cordon' | 'uncordon' | 'unlock') => call<Node | undefined>('POST', `/api/nodes/${encodeURIComponent(name)}/${verb}`, { body: {} }),
+
+  recovery: () => call<Recovery>('GET', '/api/recovery'),
+  recoveryLead: () => call<Recovery>('POST', '/api/recovery/lead', { body: {} }),
+  recoveryEnd: (leave: boolean) => call<Recovery>('POST', '/api/recovery/end', { body: { leave } }),
+  recoveryAdoptAll: () => call<Adopted>('POST', '/api/recovery/adopt', { body: {} }),
+  decide: (noun: 'servers' | 'nodes', name: string, verb: string) => call<Recovery>('POST', `/api/recovery/${noun}/${encodeURIComponent(name)}/${verb}`, { body: {} }),
 
   templates: async () => (await call<Page<Template>>('GET', '/api/templates')).items ?? [],
   events: (query: Record<string, string>) => call<Page<Event>>('GET', `/api/events?${new URLSearchParams(query)}`),

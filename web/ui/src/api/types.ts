@@ -22,6 +22,10 @@ export type Template = S['Template'];
 export type TemplateEnv = S['TemplateEnv'];
 export type Status = S['Status'];
 export type Session = S['Session'];
+export type Recovery = S['Recovery'];
+export type RecoveryFinding = S['RecoveryFinding'];
+export type RecoveryClaim = S['RecoveryClaim'];
+export type Adopted = S['Adopted'];
 export type Problem = S['Problem'];
 
 export interface Page<T> {

@@ -35,7 +35,7 @@ export function TopBar() {
 function crumbs(path: string): { href: string; label: string }[] {
   const parts = path.split('/').filter(Boolean);
   const area = parts[0] ?? 'servers';
-  const first = area === 'nodes' ? t('nodes') : area === 'activity' ? t('activity') : t('servers');
+  const first = area === 'nodes' ? t('nodes') : area === 'activity' ? t('activity') : area === 'recovery' ? t('recovery') : t('servers');
   const out = [{ href: `/${area}`, label: first }];
   if (area === 'servers' && parts[1] === 'new') out.push({ href: '/servers/new', label: t('create') });
   else if (area === 'servers' && parts[1]) out.push({ href: `/servers/${parts[1]}`, label: decodeURIComponent(parts[1]) });

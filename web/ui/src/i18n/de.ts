@@ -72,6 +72,18 @@ export const de: Record<Key, string> = {
   'event.node.token_created': 'Beitritts-Token erstellt', 'event.node.join_refused': 'Beitritt abgelehnt', 'event.node.healthy': 'Knoten wieder gesund', 'event.node.unhealthy': 'Gesundheitsprüfung misslungen',
   'event.node.clock_skew': 'Uhr geht falsch', 'event.node.duplicate': 'Identität doppelt benutzt', 'event.node.recovered': 'Knoten kam mit altem Schlüssel zurück', 'event.node.recovery_allowed': 'Rückkehr mit altem Schlüssel erlaubt',
   'event.node.reports_lost': 'Berichte gingen verloren', 'event.node.term_ahead': 'Knoten kennt einen neueren Controller', 'event.backup.created': 'Schnappschuss erstellt',
+  'event.node.recovery_opened': 'Wiederherstellung: der Speicher ist alt', 'event.node.recovery_ended': 'Wiederherstellung beendet', 'event.node.recovery_led': 'Amtszeit erhöht', 'event.node.ahead': 'Knoten hat eine neuere Kopie eines Servers',
+  'event.node.unknown_server': 'Knoten hat einen unbekannten Server', 'event.node.missing_server': 'Eine Welt fehlt auf ihrem Knoten', 'event.node.differs': 'Dem Knoten wurde Neueres gesagt', 'event.node.unknown': 'Unbekannter Knoten mit unserem Zertifikat',
+  'event.node.adopted': 'Unbekannter Knoten aufgenommen', 'event.node.forgotten': 'Unbekannter Knoten bleibt draußen', 'event.server.adopted': 'Dem Knoten geglaubt', 'event.server.kept': 'Dem Speicher geglaubt', 'event.server.forgotten': 'Zeile eines verlorenen Servers gelöscht',
+
+  'recovery': 'Wiederherstellung', 'recovery.banner': 'Der Speicher ist älter als das, was die Knoten wissen. Spiele laufen weiter; bis Sie entscheiden, wird nichts gestartet, verteilt oder gelöscht.',
+  'recovery.left': 'Einige Server bleiben unangetastet: Knoten und Speicher widersprechen sich.', 'recovery.undecided.one': 'Ein Widerspruch wartet auf eine Entscheidung.', 'recovery.undecided.other': '{n} Widersprüche warten auf eine Entscheidung.',
+  'recovery.see': 'Ansehen und entscheiden', 'recovery.none': 'Nichts widerspricht dem Speicher', 'recovery.noneText': 'Nachdem eine alte Sicherung eingespielt wurde, steht hier, was die Knoten besser wissen.',
+  'recovery.adoptAll': 'In allem den Knoten glauben', 'recovery.end': 'Wiederherstellung beenden', 'recovery.endLeaves': 'was nicht entschieden ist, bleibt, wie es ist, und mit diesen Servern geschieht nichts, bis Sie entscheiden', 'recovery.sure': 'Ausführen',
+  'recovery.waiting': 'Noch nicht gehört: {nodes}.', 'recovery.store': 'Der Speicher sagt', 'recovery.agent': 'Knoten {node} sagt', 'recovery.notThere': 'nicht da', 'recovery.noNode': 'auf keinem Knoten', 'recovery.epoch': 'Epoche {n}', 'recovery.since': 'seit {time}',
+  'recovery.sign.ahead': 'auf dem Knoten neuer', 'recovery.sign.unknown': 'unbekannter Server', 'recovery.sign.missing': 'Welt fehlt', 'recovery.sign.differs': 'anders befohlen', 'recovery.sign.node': 'unbekannter Knoten', 'recovery.sign.term': 'neuerer Controller', 'recovery.sign.reports': 'Berichte verloren',
+  'recovery.verb.adopt': 'Dem Knoten glauben', 'recovery.verb.keep': 'Dem Speicher glauben', 'recovery.verb.forget': 'Vergessen', 'recovery.verb.lead': 'Wieder führen',
+  'recovery.choice.adopted': 'dem Knoten geglaubt', 'recovery.choice.kept': 'dem Speicher geglaubt', 'recovery.choice.forgotten': 'vergessen', 'recovery.choice.led': 'führt wieder', 'recovery.choice.noted': 'vermerkt',
 
   'node.state.ready': 'Bereit', 'node.state.degraded': 'Eingeschränkt', 'node.state.unhealthy': 'Gestört', 'node.state.cordoned': 'Abgesperrt', 'node.state.unreachable': 'Nicht erreichbar',
   'node.state.revoked': 'Ausgeschlossen', 'node.state.locked': 'Gesperrt',

@@ -71,6 +71,18 @@ export const en = {
   'event.node.token_created': 'Join token made', 'event.node.join_refused': 'Join refused', 'event.node.healthy': 'Node healthy again', 'event.node.unhealthy': 'Health check failed',
   'event.node.clock_skew': 'Clock is off', 'event.node.duplicate': 'Identity used twice', 'event.node.recovered': 'Node came back by its old key', 'event.node.recovery_allowed': 'Return by the old key allowed',
   'event.node.reports_lost': 'Reports were lost', 'event.node.term_ahead': 'Node knows a newer controller', 'event.backup.created': 'Snapshot made',
+  'event.node.recovery_opened': 'Recovery mode: the store is old', 'event.node.recovery_ended': 'Recovery mode ended', 'event.node.recovery_led': 'Term raised', 'event.node.ahead': 'Node has a newer copy of a server',
+  'event.node.unknown_server': 'Node has a server nobody knows', 'event.node.missing_server': 'A world is not on its node', 'event.node.differs': 'Node was told something newer', 'event.node.unknown': 'Unknown node with our certificate',
+  'event.node.adopted': 'Unknown node let in', 'event.node.forgotten': 'Unknown node left outside', 'event.server.adopted': 'Node believed', 'event.server.kept': 'Store believed', 'event.server.forgotten': 'Row of a lost server deleted',
+
+  'recovery': 'Recovery', 'recovery.banner': 'The store is older than what the nodes know. Games run on; nothing is started, placed or deleted until you decide.',
+  'recovery.left': 'Some servers are left alone: a node and the store contradict each other about them.', 'recovery.undecided.one': 'One contradiction waits for a decision.', 'recovery.undecided.other': '{n} contradictions wait for a decision.',
+  'recovery.see': 'See and decide', 'recovery.none': 'Nothing contradicts the store', 'recovery.noneText': 'After an old backup was restored, what the nodes know better is shown here.',
+  'recovery.adoptAll': 'Believe the nodes in all', 'recovery.end': 'End recovery', 'recovery.endLeaves': 'what is undecided stays as it is, and nothing is done about those servers until you decide', 'recovery.sure': 'Do it',
+  'recovery.waiting': 'Not heard yet: {nodes}.', 'recovery.store': 'The store says', 'recovery.agent': 'Node {node} says', 'recovery.notThere': 'not there', 'recovery.noNode': 'on no node', 'recovery.epoch': 'epoch {n}', 'recovery.since': 'since {time}',
+  'recovery.sign.ahead': 'newer on its node', 'recovery.sign.unknown': 'unknown server', 'recovery.sign.missing': 'world missing', 'recovery.sign.differs': 'ordered otherwise', 'recovery.sign.node': 'unknown node', 'recovery.sign.term': 'newer controller', 'recovery.sign.reports': 'reports lost',
+  'recovery.verb.adopt': 'Believe the node', 'recovery.verb.keep': 'Believe the store', 'recovery.verb.forget': 'Forget', 'recovery.verb.lead': 'Lead again',
+  'recovery.choice.adopted': 'node believed', 'recovery.choice.kept': 'store believed', 'recovery.choice.forgotten': 'forgotten', 'recovery.choice.led': 'led again', 'recovery.choice.noted': 'noted',
 
   'node.state.ready': 'Ready', 'node.state.degraded': 'Degraded', 'node.state.unhealthy': 'Unhealthy', 'node.state.cordoned': 'Cordoned', 'node.state.unreachable': 'Unreachable',
   'node.state.revoked': 'Revoked', 'node.state.locked': 'Locked',
