@@ -209,7 +209,9 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	app, err := api.New(api.Options{
 		DB: db, Events: events, Lifecycle: life, Console: con, Tunnel: tun, Nodes: nodes, Monitor: mon, Templates: catalogue,
 		OperatorToken: a.token, Cluster: ca.Cluster(), Version: cfg.Version, TunnelAddrs: a.advertised(), Web: web.Handler(), Docs: web.Docs(),
-		Checks: []api.Check{{Name: "store", Ask: func(ctx context.Context) error { return db.View(ctx, func(tx store.Tx) error { _, err := fleet.Servers.Count(tx); return err }) }}},
+		Checks: []api.Check{{Name: "store", Ask: func(ctx context.Context) error {
+			return db.View(ctx, func(tx store.Tx) error { _, err := fleet.Servers.Count(tx); return err })
+		}}},
 		Limits: keep, Compact: compactor(db),
 		Gatherer: reg, Logger: a.log.With("room", "api"), Metrics: reg,
 	})
