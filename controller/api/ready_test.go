@@ -34,7 +34,9 @@ func healthy(t *testing.T) *API {
 func TestReadyz(t *testing.T) {
 	const operator = "Bearer " + testToken
 	broken := func(a *API) {
-		a.Checks[0].Ask = func(context.Context) error { return fault.Wrap(errors.New("secret"), fault.Unavailable, "it is gone", "bring it back") }
+		a.Checks[0].Ask = func(context.Context) error {
+			return fault.Wrap(errors.New("secret"), fault.Unavailable, "it is gone", "bring it back")
+		}
 	}
 	for _, test := range []struct {
 		name, path, auth string
