@@ -39,8 +39,9 @@ func (t *truth) committed(c *controllerProcess, rec *record) {
 	for id, s := range ch.servers {
 		t.checkServer(id, s, ch, rec)
 	}
+	was := t.booked()
 	t.keep(ch)
-	t.checkBooked(ch)
+	t.checkBooked(ch, was, len(rec.tellers) > 0)
 	for _, e := range ch.events {
 		t.w.note(c.name, "event %d %s %s %s", e.Seq, e.Type, e.Server, e.Node)
 	}
@@ -190,18 +191,22 @@ func (t *truth) nodeOf(machine string) fleet.Node {
 	return fleet.Node{}
 }
 
-// checkBooked: what is booked is never negative and never more than a node has, and a game that runs has its memory booked.
-func (t *truth) checkBooked(ch change) {
+// booked sums what is booked on each node.
+func (t *truth) booked() map[string]fleet.Resources {
+	used := map[string]fleet.Resources{}
+	for _, b := range t.rows.Bookings {
+		used[b.Node] = used[b.Node].Add(b.Resources())
+	}
+	return used
+}
+
+// checkBooked: what is booked is never negative and never more than a node has, and a game that runs has its memory booked. reported: the
+// transaction took reports, and what a node says that runs is booked without asking for room.
+func (t *truth) checkBooked(ch change, was map[string]fleet.Resources, reported bool) {
 	if len(ch.bookings) == 0 {
 		return
 	}
-	used := map[string]fleet.Resources{}
-	for _, b := range t.rows.Bookings {
-		if b.MemoryBytes < 0 || b.CPUMillis < 0 || b.DiskBytes < 0 {
-			t.w.violate("booked", "server %s has booked %d bytes of memory", b.Server, b.MemoryBytes)
-		}
-		used[b.Node] = used[b.Node].Add(b.Resources())
-	}
+	used := t.booked()
 	for id, b := range ch.bookings {
 		s := t.rows.Servers[id]
 		if b != nil && s.ID != "" && b.Node != s.Node {
@@ -211,6 +216,12 @@ func (t *truth) checkBooked(ch change) {
 			t.w.violate("booked", "%s of server %s runs on %s with %d MiB, booked are %+v", r.Container, id, r.Machine, r.Memory/mib, b)
 		}
 		if b == nil {
+			continue
+		}
+		if b.MemoryBytes < 0 || b.CPUMillis < 0 || b.DiskBytes < 0 {
+			t.w.violate("booked", "server %s has booked %d bytes of memory", b.Server, b.MemoryBytes)
+		}
+		if reported || used[b.Node].MemoryBytes <= was[b.Node].MemoryBytes && used[b.Node].DiskBytes <= was[b.Node].DiskBytes {
 			continue
 		}
 		if short := t.rows.Nodes[b.Node].Capacity().Sub(used[b.Node]); short.MemoryBytes < 0 || short.CPUMillis < 0 || short.DiskBytes < 0 || short.Ports < 0 {
