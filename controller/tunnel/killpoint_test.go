@@ -20,13 +20,13 @@ func TestF01AuthorityKilledAtEachStep(t *testing.T) {
 
 // TestF14AuthorityIsSyncedFirst: a CA that is answered for, and the end of one, are on the disk.
 func TestF14AuthorityIsSyncedFirst(t *testing.T) {
-	killtest.Synced(t, killtest.Case{Work: rotate}, "pin", "ca") // "ca" is the directory's own name, made before anything
+	killtest.Synced(t, killtest.Case{Work: rotate}, "pin")
 }
 
 // rotate takes whatever step comes next, four times.
 func rotate(_ context.Context, dir string, acked func(int)) error {
 	for n := range 4 {
-		a, err := OpenAuthority(filepath.Join(dir, "ca"), "cluster-1", nil)
+		a, err := OpenAuthority(dir, "cluster-1", nil)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func rotate(_ context.Context, dir string, acked func(int)) error {
 }
 
 func checkAuthority(t *testing.T, dir string, acked int) {
-	a, err := OpenAuthority(filepath.Join(dir, "ca"), "cluster-1", nil)
+	a, err := OpenAuthority(dir, "cluster-1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func checkAuthority(t *testing.T, dir string, acked int) {
 	if acked > 0 && (err != nil || !slices.Contains(a.Pins(), string(pin))) {
 		t.Errorf("agents know %s (%v), the controller has %v", pin, err, a.Pins())
 	}
-	keys, _ := filepath.Glob(filepath.Join(dir, "ca", "ca-*.key"))
+	keys, _ := filepath.Glob(filepath.Join(dir, "ca-*.key"))
 	if acked > 0 && len(keys) > len(a.Pins())+1 { // one more when it died between the key and the certificate of a new CA
 		t.Errorf("%d keys of %d CAs", len(keys), len(a.Pins()))
 	}

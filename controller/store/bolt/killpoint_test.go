@@ -70,6 +70,29 @@ func TestF14KilledInBackupAndRestore(t *testing.T) {
 	})
 }
 
+// TestF14StoreIsSyncedFirst: a write is on the disk, and the file's name, before it is acknowledged; a restored store too.
+func TestF14StoreIsSyncedFirst(t *testing.T) {
+	killtest.Synced(t, killtest.Case{Work: func(ctx context.Context, dir string, acked func(int)) error {
+		path, backup := filepath.Join(dir, "controller.db"), filepath.Join(dir, "backup.db")
+		db, err := Open(ctx, path, Options{Tables: storetest.Tables()})
+		if err != nil {
+			return err
+		}
+		for range 3 {
+			n, err := storetest.Number(ctx, db)
+			if err != nil {
+				return err
+			}
+			acked(int(n))
+		}
+		if err := errors.Join(backUp(ctx, db, backup), db.Close(), Restore(ctx, backup, path)); err != nil {
+			return err
+		}
+		acked(4)
+		return nil
+	}}, "backup.db", "backup.db.new")
+}
+
 // backUp writes beside the last backup first, as the command does.
 func backUp(ctx context.Context, db *DB, file string) error {
 	f, err := os.Create(file + ".new")

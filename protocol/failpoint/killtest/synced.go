@@ -145,6 +145,9 @@ func (l *ledger) name(call, args, path string) {
 }
 
 func (l *ledger) touch(path, what string) {
+	if strings.HasPrefix(filepath.Base(path), "#") {
+		return // a file without a name ends with its process
+	}
 	if inside := path == l.dir || strings.HasPrefix(path, l.dir+"/"); inside && !slices.Contains(l.scratch, filepath.Base(path)) {
 		l.dirty[path] = what
 	}
