@@ -398,6 +398,29 @@ func TestCompactFails(t *testing.T) {
 	}
 }
 
+// TestF24LockOnAReplacedFile: who has opened the file from before a compaction and gets its lock afterwards has locked nothing.
+func TestF24LockOnAReplacedFile(t *testing.T) {
+	path := filepath.Join(memoryDir(t), "controller.db")
+	db := openAt(t, path, Options{Tables: storetest.Tables()})
+	late, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = late.Close() }()
+	if !isAt(late, path) {
+		t.Error("the file is not where it is")
+	}
+	if _, err := db.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if isAt(late, path) {
+		t.Error("a file that was replaced still counts as the store")
+	}
+	if _, err := Open(t.Context(), path, Options{}); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("a second controller after a compaction: %v", err)
+	}
+}
+
 // TestCompareFindsDifferences: a copy that lost, gained or changed one entry never takes the store's place.
 func TestCompareFindsDifferences(t *testing.T) {
 	db := openAt(t, filepath.Join(memoryDir(t), "controller.db"), Options{Tables: storetest.Tables()})
