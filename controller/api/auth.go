@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol"
 )
@@ -95,11 +96,18 @@ func (a *auth) identify(r *http.Request) (Actor, error) {
 func (a *auth) touch(ctx context.Context, hash string) (browserSession, error) {
 	var s browserSession
 	now := a.now()
-	err := a.db.View(ctx, func(tx store.Tx) (err error) {
+	var restored time.Time
+	err := a.db.View(ctx, func(tx store.Tx) error {
+		r, err := fleet.ReadRecovery(tx)
+		if err != nil {
+			return err
+		}
+		restored = r.Since
 		s, err = sessions.Get(tx, hash)
 		return err
 	})
-	if isNotFound(err) || err == nil && (now.Sub(s.Seen) > sessionIdle || now.Sub(s.Created) > sessionMost) {
+	// A login of before a restore may have been ended in the time that the store has forgotten.
+	if isNotFound(err) || err == nil && (s.Created.Before(restored) || now.Sub(s.Seen) > sessionIdle || now.Sub(s.Created) > sessionMost) {
 		return s, fault.New(fault.Unauthorized, "the login has ended", "log in again")
 	}
 	if err != nil || now.Sub(s.Seen) < time.Minute {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/payperplay/payperplay/controller/api/client"
 	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/bolt"
 )
@@ -30,7 +31,7 @@ const testToken = "ppo_0123456789abcdef0123456789abcdef"
 // bare is an API whose handlers are replaced by one that says that it was entered: what is under test stands before them.
 func bare(t *testing.T) (*API, *int) {
 	t.Helper()
-	db, err := bolt.Open(context.Background(), filepath.Join(t.TempDir(), "db"), bolt.Options{Tables: Tables(), DoubleRun: true})
+	db, err := bolt.Open(context.Background(), filepath.Join(t.TempDir(), "db"), bolt.Options{Tables: append(Tables(), fleet.Tables()...), DoubleRun: true})
 	if err != nil {
 		t.Fatal(err)
 	}
