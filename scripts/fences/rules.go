@@ -69,7 +69,7 @@ var onlyIn = []only{
 	{Import: "expvar", Rooms: []string{}, Why: "importing it registers handlers on the default mux; metrics go to the Registerer passed in"},
 	{Import: "math/rand", Rooms: []string{}, Why: "use math/rand/v2, and crypto/rand for anything that must not be guessed"},
 	{Import: "log", Rooms: []string{}, FreeTests: true, Why: "slog is passed in (log/slog)"},
-	{Import: "testing", Rooms: []string{"agent/docker/dockertest", "controller/store/storetest", "controller/cloud/cloudtest", "protocol/failpoint/killtest", "scripts"}, FreeTests: true,
+	{Import: "testing", Rooms: []string{"agent/docker/dockertest", "controller/store/storetest", "controller/store/postgres/postgrestest", "controller/cloud/cloudtest", "protocol/failpoint/killtest", "scripts"}, FreeTests: true,
 		Why: "only conformance suites are tests that live outside _test.go files"},
 	{Import: "github.com/stretchr/testify", Rooms: []string{}, Why: "go-cmp and plain ifs say more"},
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -17,6 +18,9 @@ func TestMain(m *testing.M) {
 	case "writer":
 		writerChild()
 	default:
+		if !soak() { // each of rapid's steps is several round trips here; the embedded engine takes the usual number
+			_ = flag.Set("rapid.checks", "40")
+		}
 		code := postgrestest.Main(m)
 		if err := goleak.Find(); err != nil && code == 0 {
 			fmt.Fprintln(os.Stderr, err)
