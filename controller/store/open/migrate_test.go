@@ -187,7 +187,7 @@ func TestMigrateKilled(t *testing.T) {
 		"store.migrate.retired", "store.stage.batch", "store.stage.sync.before", "store.publish.before", "store.publish.after",
 		"store.rename.before", "store.rename.after", "store.migrate.published"}
 	if os.Getenv("PPP_SOAK") == "" {
-		points = []string{"store.dump.after", "store.migrate.compared", "store.retire.after", "store.migrate.retired", "store.migrate.published"}
+		points = []string{"store.migrate.copied", "store.retire.before", "store.migrate.retired", "store.migrate.published"}
 	}
 	routes(t, func(t *testing.T, from, to place) {
 		for _, point := range points {

@@ -36,7 +36,7 @@ func Led(ctx context.Context, url string) (err error) {
 		return s.explain(err)
 	}
 	return fault.New(fault.Conflict, fmt.Sprintf("a controller uses the store %s: it is connected from %s since %s", s.address, from, since.UTC().Format(time.DateTime+" UTC")),
-		"stop that controller; if it stands still and cannot be stopped, add --force, and it can change nothing any more")
+		"stop that controller; for one that stands still and cannot be stopped `controller store migrate` has --force")
 }
 
 // Reader is a store that is only read, whether or not a controller leads it. It implements store.Source.
