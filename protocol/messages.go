@@ -65,12 +65,13 @@ type RenewReply struct {
 // Hello opens a control session.
 type Hello struct {
 	Facts         NodeFacts  `json:"facts"`
-	Run           string     `json:"run"`                 // id of the agent process
-	Generation    int64      `json:"generation"`          // rises with each session of this data directory; the newest wins
-	Term          int64      `json:"term"`                // highest the agent has seen
-	NextSeq       int64      `json:"next_seq"`            // first report not yet acknowledged
-	InventoryHash string     `json:"inventory_hash"`      // sha256 over the sorted inventory; equal to the controller's = nothing to send
-	Inventory     []Observed `json:"inventory,omitempty"` // full, unless the hash matched last time
+	Run           string     `json:"run"`                   // id of the agent process
+	Generation    int64      `json:"generation"`            // rises with each session of this data directory; the newest wins
+	Term          int64      `json:"term"`                  // highest the agent has seen
+	NextSeq       int64      `json:"next_seq"`              // first report not yet acknowledged
+	DroppedSeq    int64      `json:"dropped_seq,omitempty"` // reports up to here that were not acknowledged are lost: the node had no room for them
+	InventoryHash string     `json:"inventory_hash"`        // sha256 over the sorted inventory; equal to the controller's = nothing to send
+	Inventory     []Observed `json:"inventory,omitempty"`   // full, unless the hash matched last time
 	Now           time.Time  `json:"now"`
 }
 

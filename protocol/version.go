@@ -9,7 +9,7 @@ package protocol
 //
 // History (newest last):
 //
-//	1: 2026-11-21: first version: join, recover, hello, report, renew, runtime, console, host; an inventory can tell details.
+//	1: 2026-11-21: first version: join, recover, hello, report, renew, runtime, console, host; an inventory can tell details; a hello tells what was dropped.
 const Version = 1
 
 // Serves tells whether a controller of this Version serves an agent of version v: the same or the one before.

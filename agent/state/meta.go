@@ -28,6 +28,9 @@ func (j *Journal) load() error {
 		if _, err := get(tx, bucketMeta, []byte("next_seq"), &j.next); err != nil {
 			return err
 		}
+		if _, err := get(tx, bucketMeta, []byte("dropped_seq"), &j.dropped); err != nil {
+			return err
+		}
 		j.first = j.next
 		if k, _ := tx.Bucket(bucketReports).Cursor().First(); k != nil {
 			j.first = int64(binary.BigEndian.Uint64(k))

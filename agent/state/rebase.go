@@ -43,7 +43,7 @@ func (j *Journal) Rebase(ctx context.Context, after int64) error {
 		}
 		j.first, j.next, j.handed = after+1, next, after
 		clear(j.progress)
-		j.bytes = measureReports(tx)
-		return nil
+		j.bytes, j.dropped = measureReports(tx), 0
+		return put(tx, bucketMeta, []byte("dropped_seq"), j.dropped)
 	})
 }

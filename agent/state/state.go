@@ -127,6 +127,7 @@ type Journal struct {
 	handed   int64      // newest Seq that may have left this machine
 	bytes    int64      // of the reports kept
 	maxBytes int64
+	dropped  int64 // newest report that was among the lost, by any process
 	lost     int64 // reports that went because there were too many, by this process
 	reserved bool  // the reserved disk space is set aside
 	tried    time.Time

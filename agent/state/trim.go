@@ -33,6 +33,7 @@ func (j *Journal) trim(tx *bolt.Tx) error {
 	if j.bytes <= j.maxBytes {
 		return nil
 	}
+	before := j.first
 	clear(j.progress) // what would take the place of one that goes gets a number of its own
 	c := tx.Bucket(bucketReports).Cursor()
 	for k, v := c.First(); k != nil && j.bytes > j.maxBytes-j.maxBytes/8; k, v = c.Next() {
@@ -47,5 +48,17 @@ func (j *Journal) trim(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	return nil
+	if j.first == before {
+		return nil
+	}
+	// Said at each hello, so that the controller does not take the hole for a sign that its own store is an old one.
+	j.dropped = j.first - 1
+	return put(tx, bucketMeta, []byte("dropped_seq"), j.dropped)
+}
+
+// Dropped is the number of the newest report that went because there were too many, 0 when none did.
+func (j *Journal) Dropped() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.dropped
 }

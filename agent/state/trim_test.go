@@ -69,11 +69,14 @@ func TestF05ReportsAreBoundedByBytes(t *testing.T) {
 		t.Fatal("nothing was dropped: the test is too small")
 	}
 	first := check("after many")[0].Seq
+	if j.Dropped() != first-1 {
+		t.Errorf("dropped up to %d, begins with %d", j.Dropped(), first)
+	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
 	j = bounded(t, dir, most)
-	if again := check("opened again")[0].Seq; again != first {
+	if again := check("opened again")[0].Seq; again != first || j.Dropped() != first-1 {
 		t.Errorf("begins with %d, before with %d", again, first)
 	}
 	if err := j.Ack(t.Context(), made-3); err != nil {
@@ -87,6 +90,9 @@ func TestF05ReportsAreBoundedByBytes(t *testing.T) {
 	}
 	made += 1003
 	check("rebased")
+	if j.Dropped() != 0 {
+		t.Errorf("dropped up to %d by other numbers", j.Dropped())
+	}
 }
 
 // TestCompactKeepsTheJournal: rows, numbers and term are the same in the smaller file.

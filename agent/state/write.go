@@ -85,9 +85,9 @@ func (j *Journal) commit(group []*write) {
 func (j *Journal) transact(group []*write) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	next, first, bytes, lost := j.next, j.first, j.bytes, j.lost
+	next, first, bytes, lost, dropped := j.next, j.first, j.bytes, j.lost, j.dropped
 	err := j.retry(func() error {
-		j.next, j.first, j.bytes, j.lost = next, first, bytes, lost
+		j.next, j.first, j.bytes, j.lost, j.dropped = next, first, bytes, lost, dropped
 		return j.db.Update(func(tx *bolt.Tx) error {
 			for _, w := range group {
 				if err := w.fn(tx); err != nil {
@@ -98,7 +98,7 @@ func (j *Journal) transact(group []*write) error {
 		})
 	})
 	if err != nil {
-		j.next, j.first, j.bytes, j.lost = next, first, bytes, lost
+		j.next, j.first, j.bytes, j.lost, j.dropped = next, first, bytes, lost, dropped
 		clear(j.progress)
 		return explain(err)
 	}

@@ -194,6 +194,9 @@ func (l *link) greeting(ctx context.Context, withInventory bool) (protocol.Hello
 	req := protocol.Hello{
 		Facts: l.a.facts(), Run: st.Run(), Generation: generation, Term: term, NextSeq: l.a.opts.Reports.NextSeq(), Now: time.Now().UTC(),
 	}
+	if r, ok := l.a.opts.Reports.(interface{ Dropped() int64 }); ok {
+		req.DroppedSeq = r.Dropped()
+	}
 	limit := helloTime / 2
 	if !withInventory {
 		limit = firstLook

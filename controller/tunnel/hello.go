@@ -214,8 +214,11 @@ func (t *Tunnel) noteFacts(tx store.Tx, n *fleet.Node, e *Enrolment, req protoco
 	}
 	if lost := req.NextSeq - 1 - n.AckSeq; lost > 0 {
 		// Acknowledged once, unknown now: our state is older than that. The agent cannot send them again; its inventory tells the outcome.
-		if err := fleet.NoticeLost(tx, t.opts.Events, *n, n.AckSeq+1, req.NextSeq-1, now); err != nil {
-			return err
+		// Or the node itself dropped them, because nobody took them for long: that says nothing about our state.
+		if req.NextSeq-1 > req.DroppedSeq {
+			if err := fleet.NoticeLost(tx, t.opts.Events, *n, n.AckSeq+1, req.NextSeq-1, now); err != nil {
+				return err
+			}
 		}
 		if err := t.emit(tx, "node.reports_lost", n.ID, agentActor(n.ID), map[string]any{"from": n.AckSeq + 1, "to": req.NextSeq - 1}); err != nil {
 			return err
