@@ -131,7 +131,7 @@ func kinds() []kind {
 		{"cut", 0, 0},
 		{"lose-replies", 20 * s, 60 * s}, {"lose-replies", 20 * s, 60 * s},
 		{"double", 20 * s, 60 * s}, {"double", 20 * s, 60 * s},
-		//CLONE
+		{"clone", 5 * s, 40 * s},
 		{"clock", 20 * s, 90 * s},
 		{"node-disk-full", 5 * s, 40 * s},
 		{"store-disk-full", 3 * s, 30 * s},

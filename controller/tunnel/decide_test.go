@@ -55,6 +55,16 @@ func TestF08Judge(t *testing.T) {
 	}
 }
 
+func TestF08Moved(t *testing.T) {
+	for was, rows := range map[string]map[string]bool{"": {"": false, "a": false}, "a": {"": false, "a": false, "b": true}} {
+		for is, want := range rows {
+			if moved(was, is) != want {
+				t.Errorf("from %q to %q: moved is %t", was, is, !want)
+			}
+		}
+	}
+}
+
 // TestUsesAreBounded: whatever comes, a row keeps at most useKeep uses.
 func TestUsesAreBounded(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

@@ -38,6 +38,10 @@ func judge(uses []Use, now time.Time, generation int64, run string, current *liv
 	}
 }
 
+// moved tells whether an identity comes from another machine than before. Were a copy of a disk let in beside the machine it was made of,
+// its games would be started there as after a reboot while they run on the first. Machines that do not say which they are look all the same.
+func moved(was, is string) bool { return was != "" && is != "" && was != is }
+
 // remember appends a use unless it is the last one again, and forgets old ones.
 func remember(uses []Use, run string, now time.Time) []Use {
 	var out []Use

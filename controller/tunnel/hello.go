@@ -166,11 +166,18 @@ func (t *Tunnel) aheadOfUs(tx store.Tx, n fleet.Node, e Enrolment, req protocol.
 func (t *Tunnel) arrive(tx store.Tx, p *peer, n *fleet.Node, e *Enrolment, req protocol.Hello, now time.Time) (greeting, error) {
 	v, uses := judge(e.Uses, now, req.Generation, req.Run, t.liveOf(p))
 	e.Uses = uses
+	why := "two running copies of its data directory use its key in turns"
+	if v == admitted && moved(n.Facts.MachineID, req.Facts.MachineID) {
+		if v = locked; t.liveOf(p) != nil {
+			v = stale // the machine that is there runs its games
+		}
+		why = "its identity comes from another machine than before: a disk was copied, or moved"
+	}
 	data := map[string]any{"remote": p.remote.String(), "generation": req.Generation}
 	switch v {
 	case locked:
 		n.Locked = true
-		n.Reason = "two running copies of its data directory use its key in turns"
+		n.Reason = why
 		n.UpdatedAt, n.UpdatedBy = now, "controller"
 		if err := fleet.Nodes.Put(tx, *n); err != nil {
 			return greeting{}, err

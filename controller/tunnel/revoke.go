@@ -42,6 +42,7 @@ func (t *Tunnel) Unlock(ctx context.Context, actor, nameOrID string) error {
 			return fault.New(fault.Conflict, "node "+n.Name+" is not locked", "see `controller node show "+n.Name+"`")
 		}
 		n.Locked, n.Reason = false, ""
+		n.Facts.MachineID = "" // whichever machine comes next is the one that the operator has left
 		e.Uses, e.Warned = nil, time.Time{}
 		return nil
 	})

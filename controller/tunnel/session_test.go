@@ -142,6 +142,39 @@ func TestF08CloneOfADataDirectory(t *testing.T) {
 	eventually(t, 20*time.Second, "the one that is left is back", func() bool { return a.agent.Status().Connected })
 }
 
+// TestF08CopiedMachine: a machine made of another one's disk is not let in beside it, and without it only when the operator says so:
+// after a new boot id its games would be started a second time (found by the simulator, I1).
+func TestF08CopiedMachine(t *testing.T) {
+	c := newCluster(t)
+	s := c.joined("alpha")
+	machine := func(run string, generation int64, id string) (*callee, error) {
+		x := s.session()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		req := greeting(run, generation)
+		req.Facts.MachineID = id
+		_, err := x.Hello(ctx, req)
+		return x, err
+	}
+	first, err := machine("a", 1, c.node("alpha").Facts.MachineID)
+	must(t, err)
+	_, err = machine("b", 2, "serial-2")
+	wantCode(t, err, protocol.Stale)
+	if first.Err() != nil || !c.tun.Live(s.node).Connected || c.happened("node.duplicate") != 1 {
+		t.Error("the copy disturbed the machine it was made of, or nobody was told")
+	}
+	must(t, first.Close(nil))
+	eventually(t, 3*time.Second, "the first is gone", func() bool { return !c.tun.Live(s.node).Connected })
+	_, err = machine("b", 3, "serial-2")
+	wantCode(t, err, protocol.Forbidden)
+	if !c.node("alpha").Locked {
+		t.Error("the copy got in while the first was away")
+	}
+	must(t, c.tun.Unlock(t.Context(), operator, "alpha"))
+	_, err = machine("b", 4, "serial-2")
+	must(t, err)
+}
+
 // TestControllerRestartIsANonEvent: the agent comes back by itself, sessions in rows are not believed.
 func TestControllerRestartIsANonEvent(t *testing.T) {
 	c := newCluster(t)
