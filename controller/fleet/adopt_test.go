@@ -1,0 +1,93 @@
+package fleet_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/fleet"
+	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol"
+)
+
+// TestF25AdoptBooks: what is adopted is booked as its node has it, a taken port is named, and no other node's copy counts any more.
+func TestF25AdoptBooks(t *testing.T) {
+	r := newRig(t)
+	r.add("srv_a", nil)
+	r.assign("srv_a", "node_n1") // port 25565, epoch 1
+	runs := protocol.Observed{Server: "srv_b", Epoch: 4, State: protocol.StateRunning, Container: "c"}
+	f := fleet.Finding{Node: "node_n1", Server: "srv_b", Agent: runs, Detail: &protocol.Detail{Spec: protocol.Spec{Server: "srv_b", Image: "x", HostPort: 25565, MemoryBytes: gib}}}
+	r.fails(fault.Conflict, "server a", func(tx store.Tx) error {
+		_, err := fleet.Adopt(tx, fleet.Server{ID: "srv_b", Name: "b"}, f, now)
+		return err
+	})
+	f.Detail.Spec.HostPort = 25566
+	r.do(func(tx store.Tx) error {
+		_, err := fleet.Adopt(tx, fleet.Server{ID: "srv_b", Name: "b"}, f, now)
+		return err
+	})
+	s, b := r.get("srv_b")
+	if s.Node != "node_n1" || s.Epoch != 4 || s.Floor != 5 || s.Fresh() || b.Port != 25566 || b.MemoryBytes != gib || !b.Confirmed {
+		t.Errorf("%+v\n%+v", s, b)
+	}
+	r.do(func(tx store.Tx) error {
+		for node, want := range map[string]int64{"node_n1": 4, "node_n2": 5} {
+			if told, err := fleet.Told(tx, node, "srv_b", fleet.Gate{Open: true}); err != nil || told != want {
+				t.Errorf("%s is told %d, %v; want %d", node, told, err, want)
+			}
+		}
+		return nil
+	})
+	if s := r.assign("srv_b", "node_n2"); s.Epoch != 6 {
+		t.Errorf("the next epoch is %d", s.Epoch)
+	}
+}
+
+// TestF25TombstonesAreBounded: a deleted server is remembered, and those of long ago go.
+func TestF25TombstonesAreBounded(t *testing.T) {
+	r := newRig(t)
+	for i := range 12 {
+		at := now.Add(time.Duration(i) * 100 * 24 * time.Hour)
+		r.add(fmt.Sprint("srv_", i), nil)
+		s, _ := r.get(fmt.Sprint("srv_", i))
+		r.do(func(tx store.Tx) error { return fleet.Gone(tx, r.log, s, at) })
+	}
+	r.do(func(tx store.Tx) error {
+		n, err := fleet.Tombstones.Count(tx)
+		if n != 2 {
+			t.Errorf("%d tombstones, want those of the last 180 days", n)
+		}
+		return err
+	})
+	// One that its node still mentions is no sign, an unknown one is.
+	for _, c := range []struct {
+		server string
+		open   bool
+	}{{"srv_11", false}, {"srv_never", true}} {
+		server, open := c.server, c.open
+		r.do(func(tx store.Tx) error {
+			if err := fleet.Inventory(tx, r.log, "node_n1", []protocol.Observed{{Server: server, Epoch: 1, State: protocol.StateStopped}}, now); err != nil {
+				return err
+			}
+			rec, err := fleet.ReadRecovery(tx)
+			if rec.Open != open {
+				t.Errorf("%s: recovery %+v", server, rec)
+			}
+			return err
+		})
+		if !open {
+			continue
+		}
+		// Its cause goes: the finding goes too, the mode stays until somebody ends it.
+		r.do(func(tx store.Tx) error {
+			if err := fleet.Inventory(tx, r.log, "node_n1", nil, now); err != nil {
+				return err
+			}
+			if rec, err := fleet.ReadRecovery(tx); err != nil || !rec.Open || rec.Undecided != 0 {
+				t.Errorf("%+v, %v", rec, err)
+			}
+			return fleet.EndRecovery(tx, r.log, "olga", now)
+		})
+	}
+}
