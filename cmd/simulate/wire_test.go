@@ -309,7 +309,11 @@ func (x *wire) worst(req any) bool {
 		if !pause(x.open, 100*time.Millisecond) {
 			return false
 		}
-		if row, ok := x.p.m.disk.row(start.Spec.Server); ok && row.Observed.State == protocol.StateStopping {
+		row, ok := x.p.m.disk.row(start.Spec.Server)
+		if !ok {
+			return false // calls of one connection arrive in order: no start comes after a removal
+		}
+		if row.Observed.State == protocol.StateStopping {
 			return true
 		}
 	}
