@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/bolt"
 )
 
@@ -36,10 +38,11 @@ func Restore(ctx context.Context, backupFile, address string) (err error) {
 		return err
 	}
 	defer closing(stage, &err)
-	if err := transfer(ctx, src, stage, 0, nil); err != nil {
+	marked := restored{src}
+	if err := transfer(ctx, marked, stage, 0, nil); err != nil {
 		return err
 	}
-	err = compare(ctx, src, stage, 0, nil)
+	err = compare(ctx, marked, stage, 0, nil)
 	var d difference
 	if errors.As(err, &d) {
 		return fault.Wrap(err, fault.Internal, fmt.Sprintf("what arrived at %s is not the backup: %s", a, d.what), "nothing was changed; try another database")
@@ -48,4 +51,20 @@ func Restore(ctx context.Context, backupFile, address string) (err error) {
 		return err
 	}
 	return stage.Publish(ctx)
+}
+
+// restored is a backup with one more value of store.RestoreSequence taken, by which the controller's next start sees that it
+// runs on a backup.
+type restored struct{ store.Source }
+
+// Dump implements store.Source.
+func (r restored) Dump(ctx context.Context, head func(store.Header) error, row func(store.Row) error) error {
+	return r.Source.Dump(ctx, func(h store.Header) error {
+		h.Sequences = maps.Clone(h.Sequences)
+		if h.Sequences == nil {
+			h.Sequences = map[string]int64{}
+		}
+		h.Sequences[store.RestoreSequence]++
+		return head(h)
+	}, row)
 }

@@ -59,6 +59,9 @@ func TestBackupAndRestore(t *testing.T) {
 				t.Fatal(err)
 			}
 			holds(t, b, 500, cluster, term)
+			if n := nextRestore(t, b); n != 2 { // one was taken by the restore: the next start sees that it runs on a backup (F25)
+				t.Errorf("the sequence of restores goes on with %d", n)
+			}
 			if to.name != "postgres" {
 				continue
 			}
@@ -67,6 +70,19 @@ func TestBackupAndRestore(t *testing.T) {
 			}
 		}
 	})
+}
+
+func nextRestore(t *testing.T, address string) (n int64) {
+	t.Helper()
+	db, err := Open(t.Context(), address, Options{Tables: storetest.Tables(), Scratch: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(t.Context(), func(tx store.Tx) (err error) { n, err = tx.Next(store.RestoreSequence); return err })
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func TestF14RestoreRefusesADamagedBackup(t *testing.T) {

@@ -82,7 +82,7 @@ func (db *DB) led(ctx context.Context, conn *pgxpool.Conn, fn func(pgx.Tx) error
 	deadline := time.Now().Add(openTimeout)
 	for n := 1; ; n++ {
 		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, db.sql("SELECT @._begin($1)"), db.term); err != nil {
+			if _, err := tx.Exec(ctx, db.sql("SELECT @._begin($1)"), db.Term()); err != nil {
 				return err
 			}
 			if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', '300ms', true)"); err != nil {

@@ -227,7 +227,8 @@ func (db *DB) raise(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	db.cluster = id.cluster
-	db.term, err = db.raiseTerm(ctx, tx)
+	term, err := db.raiseTerm(ctx, tx)
+	db.term.Store(term)
 	return err
 }
 
@@ -252,7 +253,7 @@ func (db *DB) watch(ctx context.Context) {
 		round, cancel := context.WithTimeout(ctx, answerTimeout)
 		var term int64
 		err := db.readers.QueryRow(round, db.sql("SELECT term FROM @._leader")).Scan(&term)
-		if err == nil && term > db.term {
+		if err == nil && term > max(db.rising.Load(), db.Term()) { // in this order: RaiseTerm sets the term before it clears rising
 			db.lose()
 		}
 		if err == nil && db.m != nil && n%30 == 0 {

@@ -55,7 +55,8 @@ const (
 // DB is a store that this process leads. It implements store.DB.
 type DB struct {
 	source
-	term      int64
+	term      atomic.Int64
+	rising    atomic.Int64 // what RaiseTerm makes of it, while it does
 	tables    map[string]*table
 	doubleRun bool
 	backup    func(ctx context.Context, src store.Source, w io.Writer) (int64, error)
@@ -81,8 +82,8 @@ var (
 	_ store.Source = (*DB)(nil)
 )
 
-// Term is the number of takeovers of this store (restores only raise it).
-func (db *DB) Term() int64 { return db.term }
+// Term is the number of takeovers of this store (restores and RaiseTerm only raise it).
+func (db *DB) Term() int64 { return db.term.Load() }
 
 // ClusterID is the store's identity, 32 hex digits, made once with the schema.
 func (db *DB) ClusterID() string { return db.cluster }

@@ -87,7 +87,7 @@ func (t *tx) queueBegin(batch *pgx.Batch) {
 		return
 	}
 	batch.Queue(beginUpdate)
-	batch.Queue(t.db.sql("SELECT @._begin($1)"), t.db.term)
+	batch.Queue(t.db.sql("SELECT @._begin($1)"), t.db.Term())
 }
 
 // connect takes a connection from the pool when the transaction has none yet.

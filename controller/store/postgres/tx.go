@@ -229,7 +229,7 @@ func (t *tx) finish(op int64) []step {
 			seqs, was, is = append(seqs, name), append(was, s.was), append(is, s.is)
 		}
 	}
-	return []step{{sql: t.db.sql("SELECT @._finish($1, $2, $3, $4, $5, $6, $7, $8)"), args: []any{t.db.term, op, names, rows, digests, seqs, was, is}}}
+	return []step{{sql: t.db.sql("SELECT @._finish($1, $2, $3, $4, $5, $6, $7, $8)"), args: []any{t.db.Term(), op, names, rows, digests, seqs, was, is}}}
 }
 
 // commit sends the rest and makes it durable. From here on the caller's context does not count: whoever cuts a commit
@@ -279,7 +279,7 @@ func (db *DB) resolve(ctx context.Context, op int64) (happened bool, err error) 
 	for n := 1; ; n++ {
 		term, last, err := db.lastOp(ctx)
 		switch {
-		case err == nil && term != db.term:
+		case err == nil && term != db.Term():
 			db.lose()
 			if last == op {
 				return true, nil
@@ -308,7 +308,7 @@ func (db *DB) lastOp(ctx context.Context) (term, op int64, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(beginUpdate)
 	batch.Queue("SELECT pg_advisory_xact_lock($1)", db.lock())
-	batch.Queue(db.sql(`SELECT l.term, CASE WHEN l.term = $1 THEN l.op ELSE coalesce((SELECT p.op FROM @._terms p WHERE p.term = $1), 0) END FROM @._leader l`), db.term).
+	batch.Queue(db.sql(`SELECT l.term, CASE WHEN l.term = $1 THEN l.op ELSE coalesce((SELECT p.op FROM @._terms p WHERE p.term = $1), 0) END FROM @._leader l`), db.Term()).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&term, &op) })
 	return term, op, conn.SendBatch(round, batch).Close()
 }
