@@ -32,12 +32,11 @@ type engine struct {
 // container is one, with the game in it.
 type container struct {
 	docker.Container
-	run    *run
-	ready  bool
-	term   chan struct{} // asked to end
-	kill   chan int      // ended from outside with this code
-	asked  bool
-	player bool
+	run   *run
+	ready bool
+	term  chan struct{} // asked to end
+	kill  chan int      // ended from outside with this code
+	asked bool
 }
 
 func newEngine(m *machine) *engine {

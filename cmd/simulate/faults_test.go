@@ -95,7 +95,6 @@ func (w *world) hold(m *machine, f mishap) {
 		begin = func() { w.each(func(m *machine) { m.link.close() }) }
 		end = func() { w.each(func(m *machine) { m.link.reopen() }) }
 	case "slow":
-		begin, _ = count(&m.slow)
 		begin, end = func() { m.mu.Lock(); m.slow += 1 + f.Arg%5; m.mu.Unlock() }, func() { m.mu.Lock(); m.slow -= 1 + f.Arg%5; m.mu.Unlock() }
 	case "lose-replies":
 		begin, end = count(&m.losing)

@@ -77,7 +77,7 @@ func (m *machine) asTold(message any) {
 func eachTime(v reflect.Value, fn func(time.Time) time.Time) {
 	switch v.Kind() {
 	case reflect.Struct:
-		if t, ok := v.Interface().(time.Time); ok {
+		if t, ok := reflect.TypeAssert[time.Time](v); ok {
 			if !t.IsZero() {
 				v.Set(reflect.ValueOf(fn(t)))
 			}
