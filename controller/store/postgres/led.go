@@ -15,6 +15,9 @@ import (
 // toolSuffix tells the connections of a tool from those of a controller that leads.
 const toolSuffix = " tool"
 
+// farewell is how long Led gives connections of a controller that has just ended.
+const farewell = 2 * time.Second
+
 // Led says whether a controller seems to lead the store at url, as a conflict fault that tells where its connections come
 // from. It is a courtesy, not a lock: a controller that Led does not see is ended by the term. One that stands still or is
 // cut off is seen for as long as the server keeps its connections.
@@ -26,14 +29,23 @@ func Led(ctx context.Context, url string) (err error) {
 	defer func() { err = errors.Join(err, s.close()) }()
 	var from string
 	var since time.Time
-	err = s.conn.QueryRow(ctx, `SELECT coalesce(host(client_addr), 'this machine'), backend_start FROM pg_stat_activity
-		WHERE datname = current_database() AND usename = current_user AND application_name = $1 ORDER BY backend_start LIMIT 1`,
-		s.config.ConnConfig.RuntimeParams["application_name"]).Scan(&from, &since)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return s.explain(err)
+	for n, began := 1, time.Now(); ; n++ {
+		err = s.conn.QueryRow(ctx, `SELECT coalesce(host(client_addr), 'this machine'), backend_start FROM pg_stat_activity
+			WHERE datname = current_database() AND usename = current_user AND application_name = $1 ORDER BY backend_start LIMIT 1`,
+			s.config.ConnConfig.RuntimeParams["application_name"]).Scan(&from, &since)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return nil
+		case err != nil:
+			return s.explain(err)
+		}
+		// The server keeps a connection for a moment after a controller has ended.
+		if time.Since(began) > farewell {
+			break
+		}
+		if err := pause(ctx, n); err != nil {
+			return err
+		}
 	}
 	return fault.New(fault.Conflict, fmt.Sprintf("a controller uses the store %s: it is connected from %s since %s", s.address, from, since.UTC().Format(time.DateTime+" UTC")),
 		"stop that controller; for one that stands still and cannot be stopped `controller store migrate` has --force")
