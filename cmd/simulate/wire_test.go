@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/payperplay/payperplay/agent/state"
 	agent "github.com/payperplay/payperplay/agent/tunnel"
 	controller "github.com/payperplay/payperplay/controller/tunnel"
 	"github.com/payperplay/payperplay/protocol"
@@ -299,11 +300,23 @@ func (x *wire) checkTerm(term int64) error {
 	return nil
 }
 
-// worst waits for the worst moment for a request to arrive again: a start when its server is being stopped, others at any time.
+// worst waits for the worst moment for a request to arrive again: a start when its server is being stopped, others at any time, but a
+// stop or kill not after the start that followed it: nothing on one connection is late by seconds, and the agent does not number orders.
 func (x *wire) worst(req any) bool {
+	server := ""
+	switch r := req.(type) {
+	case protocol.StopRequest:
+		server = r.Server
+	case protocol.KillRequest:
+		server = r.Server
+	}
 	start, ok := req.(protocol.StartRequest)
 	if !ok {
-		return pause(x.open, x.p.some(0, 15*time.Second))
+		if !pause(x.open, x.p.some(0, 15*time.Second)) {
+			return false
+		}
+		row, there := x.p.m.disk.row(server)
+		return !there || row.Want != state.WantRun || row.Stop != nil
 	}
 	for range 200 {
 		if !pause(x.open, 100*time.Millisecond) {

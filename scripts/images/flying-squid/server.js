@@ -186,6 +186,8 @@ function shutdown (serv, storage) {
     try {
       const players = [...serv.players]
       for (const player of players) player.kick('Server closed')
+      // Their connections end a moment after the kick was written; the console is to say who left.
+      for (let left = 100; left > 0 && serv.players.length > 0; left--) await new Promise(resolve => setTimeout(resolve, 20))
       log.info('Saving players')
       log.info('Saving worlds')
       serv.overworld.stopSaving()
