@@ -92,7 +92,7 @@ func (j *Journal) Ack(ctx context.Context, seq int64) error {
 	}
 	return j.do(ctx, func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketReports).Cursor()
-		for k, v := c.First(); k != nil && int64(binary.BigEndian.Uint64(k)) <= seq; k, v = c.Next() {
+		for k, v := c.First(); k != nil && int64(binary.BigEndian.Uint64(k)) <= seq; k, v = c.First() { // not Next, as in trim
 			j.bytes -= int64(len(k) + len(v))
 			if err := c.Delete(); err != nil {
 				return err

@@ -36,7 +36,8 @@ func (j *Journal) trim(tx *bolt.Tx) error {
 	before := j.first
 	clear(j.progress) // what would take the place of one that goes gets a number of its own
 	c := tx.Bucket(bucketReports).Cursor()
-	for k, v := c.First(); k != nil && j.bytes > j.maxBytes-j.maxBytes/8; k, v = c.Next() {
+	// Always the first: after a Delete, Next passes over a row of a page that this transaction has changed before.
+	for k, v := c.First(); k != nil && j.bytes > j.maxBytes-j.maxBytes/8; k, v = c.First() {
 		seq := int64(binary.BigEndian.Uint64(k))
 		if seq >= j.next-1 {
 			break // the newest stays

@@ -23,7 +23,7 @@ func (l *Log) Append(tx store.Tx, e Event) (Event, error) {
 	if e.Data, err = cleanData(e.Data); err != nil {
 		return e, err
 	}
-	base, err := l.offset(tx)
+	base, era, err := l.offset(tx)
 	if err != nil {
 		return e, err
 	}
@@ -52,7 +52,7 @@ func (l *Log) Append(tx store.Tx, e Event) (Event, error) {
 		return e, nil
 	}
 	tx.AfterCommit(func() {
-		l.base.Store(base)
+		l.learnt(base, era)
 		l.m.append(e.Type)
 		l.bell.strike()
 	})

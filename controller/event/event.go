@@ -91,7 +91,7 @@ type Log struct {
 	bell      bell
 	logged    atomic.Int64 // the latest row.Logged, in microseconds; 0 before the first Append
 	began     atomic.Int64 // the newest number before this process logged anything; set with logged
-	base      atomic.Int64 // added to the sequence; -1: read it from its row
+	numbers   numbering
 }
 
 // New makes the log over tables that DB was opened with.
@@ -116,7 +116,6 @@ func New(opts Options) (*Log, error) {
 		l.log = slog.New(slog.DiscardHandler)
 	}
 	l.bell.ring = make(chan struct{})
-	l.base.Store(-1)
 	return l, l.register(opts.Metrics)
 }
 

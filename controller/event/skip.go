@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
@@ -22,7 +23,7 @@ const (
 // it were given before, to other events. What comes after has numbers that nobody has seen, and a reader whose cursor lies
 // in the hole gets ErrCursorGone. Numbers that this process gave before it noticed belong to the hole too.
 func (l *Log) Skip(tx store.Tx) error {
-	base, err := l.offset(tx)
+	base, _, err := l.offset(tx)
 	if err != nil {
 		return err
 	}
@@ -41,21 +42,48 @@ func (l *Log) Skip(tx store.Tx) error {
 	if err := cursors.Put(tx, cursorRow{Name: holeRow + store.SeqKey(to), Seq: to, From: min(l.began.Load(), head-1)}); err != nil {
 		return err
 	}
-	l.base.Store(-1) // for what this transaction still appends; again after those before have put the old one in
-	tx.AfterCommit(func() { l.base.Store(-1) })
+	l.forget() // for what this transaction still appends, and whoever comes after it
 	return nil
 }
 
-// offset is what is added to the sequence. It is read once, and again after a Skip.
-func (l *Log) offset(tx store.Tx) (int64, error) {
-	if b := l.base.Load(); b >= 0 {
-		return b, nil
+// numbering is the offset of the numbers as far as it is known. It is learnt after a commit, by functions that may run when the next
+// writer is through already: era tells what was read before a Skip from what was read after it.
+type numbering struct {
+	mu    sync.Mutex
+	known bool
+	base  int64
+	era   int64 // Skips so far, also those that were rolled back
+}
+
+func (l *Log) forget() {
+	l.numbers.mu.Lock()
+	defer l.numbers.mu.Unlock()
+	l.numbers.known = false
+	l.numbers.era++
+}
+
+func (l *Log) learnt(base, era int64) {
+	l.numbers.mu.Lock()
+	defer l.numbers.mu.Unlock()
+	if era == l.numbers.era {
+		l.numbers.known, l.numbers.base = true, base
+	}
+}
+
+// offset is what is added to the sequence, and the era it belongs to. It is read once, and again after a Skip.
+func (l *Log) offset(tx store.Tx) (base, era int64, err error) {
+	l.numbers.mu.Lock()
+	known := l.numbers.known
+	base, era = l.numbers.base, l.numbers.era
+	l.numbers.mu.Unlock()
+	if known {
+		return base, era, nil
 	}
 	b, err := cursors.Get(tx, baseRow)
 	if fault.KindOf(err) == fault.NotFound {
 		err = nil
 	}
-	return b.Seq, err
+	return b.Seq, era, err
 }
 
 // lost tells whether a number lies in a hole: whoever holds it read it before the store was restored.

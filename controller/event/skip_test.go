@@ -97,3 +97,24 @@ func TestF25EveryTimeIsFoundOverHoles(t *testing.T) {
 		}
 	}
 }
+
+// TestF25SkipBesideALateCommit: what a commit tells may arrive after the next writer's Skip, and must not bring the old numbers back.
+func TestF25SkipBesideALateCommit(t *testing.T) {
+	log, db := openAt(t, filepath.Join(t.TempDir(), "controller.db"), event.Options{})
+	if err := db.Update(t.Context(), func(tx store.Tx) error {
+		tx.AfterCommit(func() { // runs before what Append registers
+			if err := db.Update(t.Context(), log.Skip); err != nil {
+				t.Error(err)
+			}
+		})
+		_, err := log.Append(tx, event.Event{Type: "node.before"})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	add(t, log, db, event.Event{Type: "node.after"}, event.Event{Type: "node.last"})
+	want := []int64{1, event.Era + 1, event.Era + 2}
+	if got, err := follow(t, log, 0); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+}

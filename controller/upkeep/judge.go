@@ -42,6 +42,7 @@ type Facts struct {
 	FileFree int64
 	Broken   error
 	Stock    event.Stock
+	NoStock  bool      // it could not be read
 	Trimmed  time.Time // the last whole round of trimming, or the start of the process
 }
 
@@ -62,6 +63,9 @@ func Judge(f Facts) []Reading {
 	if f.HasFile {
 		out = append(out, writes(f), file(f))
 	}
+	if f.NoStock {
+		return append(out, Reading{Name: "events", Level: Warn, Value: "unknown", Text: "the log of events cannot be read", Next: "controller store check"}, retention(f))
+	}
 	return append(out, kept(f), heldBack(f), retention(f))
 }
 
@@ -77,7 +81,7 @@ func disk(f Facts) Reading {
 	case d.Total == 0:
 		r.Level, r.Value, r.Text, r.Next = Warn, "unknown", "the disk of "+f.Data+" cannot be looked at", "look at the directory's owner and mode"
 	case d.Free < full(d.Total):
-		r.Level, r.Text, r.Next = Fail, "the disk of "+f.Data+" is full: changes are refused (507), games run on", "free space; the controller goes on by itself"
+		r.Level, r.Text, r.Next = Fail, "the disk of "+f.Data+" is as good as full: changes are refused (507) when nothing is left, games run on", "free space; the controller goes on by itself"
 	case d.Free < low(d.Total):
 		r.Level, r.Text, r.Next = Warn, "the disk of "+f.Data+" is nearly full", "free space before changes are refused"
 	case d.Inodes > 0 && d.InodesFree < d.Inodes/100:

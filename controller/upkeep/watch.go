@@ -35,6 +35,7 @@ func (u *Upkeep) facts(ctx context.Context) (Facts, error) {
 		f.File, f.FileFree = u.o.File.Sizes()
 	}
 	f.Stock, stockErr = u.o.Events.Stock(ctx, f.Now)
+	f.NoStock = stockErr != nil
 	return f, errors.Join(diskErr, stockErr)
 }
 
@@ -51,14 +52,15 @@ func (u *Upkeep) Readings(ctx context.Context) []Reading {
 // that is over.
 func (u *Upkeep) Watch(ctx context.Context) error {
 	f, err := u.facts(ctx)
-	if err != nil {
-		return err
-	}
 	u.m.show(Judge(f))
-	return errors.Join(
-		u.tell(ctx, "store.disk_low", "store.disk_ok", again(u.was("store.disk_low"), f.Disk), map[string]any{"free_bytes": f.Disk.Free, "total_bytes": f.Disk.Total}),
-		u.tell(ctx, "store.events_held", "store.events_released", f.Stock.Held > mostHeld, map[string]any{"cursor": f.Stock.HeldBy, "events": f.Stock.Held}),
-	)
+	errs := []error{err} // what could be read is told all the same
+	if f.Disk.Total > 0 {
+		errs = append(errs, u.tell(ctx, "store.disk_low", "store.disk_ok", again(u.was("store.disk_low"), f.Disk), map[string]any{"free_bytes": f.Disk.Free, "total_bytes": f.Disk.Total}))
+	}
+	if !f.NoStock {
+		errs = append(errs, u.tell(ctx, "store.events_held", "store.events_released", f.Stock.Held > mostHeld, map[string]any{"cursor": f.Stock.HeldBy, "events": f.Stock.Held}))
+	}
+	return errors.Join(errs...)
 }
 
 func (u *Upkeep) was(what string) bool {

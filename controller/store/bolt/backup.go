@@ -43,7 +43,8 @@ func (db *DB) backup(ctx context.Context, w io.Writer) (int64, error) {
 	}
 	defer func() { _ = spool.Close() }()
 	if _, err := db.copyTo(ctx, spool); err != nil {
-		if isFull(err) { // filled by somebody else meanwhile
+		if isFull(err) { // filled by somebody else meanwhile; what was written gives its room back first
+			_ = spool.Close()
 			return db.backupDirect(ctx, w)
 		}
 		return 0, err

@@ -75,6 +75,9 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 		opts.CompactAbove = compactAbove
 	}
 	db.compactAtOpen(ctx, opts.CompactAbove)
+	if err := db.Broken(); err != nil { // the next start finds the one file or the other, whole
+		return nil, errors.Join(err, db.Close())
+	}
 	if db.m, err = newMetrics(opts.Metrics, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
