@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/payperplay/payperplay/controller"
+	"github.com/payperplay/payperplay/controller/api/client"
 	"github.com/payperplay/payperplay/controller/store/open"
 	"github.com/payperplay/payperplay/protocol"
 )
@@ -25,7 +26,7 @@ func newStoreBackup(c *cli) *cobra.Command {
 	var at storeFlags
 	cmd := &cobra.Command{
 		Use: "backup FILE", Short: "Write a consistent copy of the store into a file", Args: cobra.ExactArgs(1),
-		Long:    "Write a consistent copy of the running controller's store into a file, and check it. With --store the store itself is\nread instead: Postgres whether or not a controller runs, a file only when none does. The copy is the same kind of file\nfor both, and can be restored into either.",
+		Long:    "Write a consistent copy of the running controller's store into a file, and check it. With --store or\n--store-file, and only then, the store itself is read: Postgres whether or not a controller runs, a file only when none does. The copy is the same kind of file\nfor both, and can be restored into either.",
 		Example: "  controller store backup /backups/payperplay.store\n  controller store backup /backups/payperplay.store --store postgres://payperplay@db.internal/payperplay",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			// Beside the target first: an existing backup is replaced only by a whole one.
@@ -35,21 +36,33 @@ func newStoreBackup(c *cli) *cobra.Command {
 			}
 			defer f.Cleanup() //nolint:errcheck // nothing left to clean after a successful replace
 			n, err := c.backup(cmd.Context(), at, f.File, filepath.Dir(args[0]))
+			if err == nil { // before it takes the place of what may be the last good one
+				err = checkFile(cmd.Context(), c, f.Name())
+			}
+			if err == nil {
+				err = f.CloseAtomicallyReplace()
+			}
 			if err != nil {
-				return err
-			}
-			if err := f.CloseAtomicallyReplace(); err != nil {
-				return err
-			}
-			if err := checkFile(cmd.Context(), c, args[0]); err != nil {
-				return err
+				return asItWas(err, args[0])
 			}
 			c.info("%s written and checked: %s", protocol.FormatSize(n), args[0])
 			return nil
 		},
 	}
-	at.add(cmd, "the running controller is asked")
+	at.addNamed(cmd)
 	return cmd
+}
+
+// asItWas tells in err that a backup that failed left file alone.
+func asItWas(err error, file string) error {
+	var f *protocol.Fault
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &f):
+		return protocol.Faultf(f.Code, f.Next, "no backup was made, and %s was left as it was: %s", file, f.Message)
+	}
+	return fmt.Errorf("no backup was made, and %s was left as it was: %w", file, err)
 }
 
 // backup asks the controller, or reads the store that a flag names.
@@ -165,7 +178,7 @@ func (c *cli) checkLive(ctx context.Context, path string) error {
 		c.info("the controller is running: checking a copy of its store")
 		return c.checkAndTell(ctx, copied)
 	}
-	if protocol.CodeOf(err) != protocol.Unavailable {
+	if !client.Nobody(err) {
 		return err
 	}
 	return c.checkAndTell(ctx, path)

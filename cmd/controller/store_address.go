@@ -15,9 +15,19 @@ import (
 type storeFlags struct{ given, file string }
 
 func (s *storeFlags) add(cmd *cobra.Command, otherwise string) {
+	s.register(cmd, " (env PAYPERPLAY_STORE; default: "+otherwise+")", " (env PAYPERPLAY_STORE_FILE)")
+}
+
+// addNamed is add for a command that asks the running controller unless a flag names the store: the environment is for those
+// that have no controller to ask.
+func (s *storeFlags) addNamed(cmd *cobra.Command) {
+	s.register(cmd, " (default: the running controller is asked; the environment does not count)", "")
+}
+
+func (s *storeFlags) register(cmd *cobra.Command, address, file string) {
 	f := cmd.Flags()
-	f.StringVar(&s.given, "store", "", "address of the store: a file, or postgres://USER@HOST/DATABASE (env PAYPERPLAY_STORE; default: "+otherwise+"); leave the password to PGPASSFILE or PGPASSWORD")
-	f.StringVar(&s.file, "store-file", "", "file that holds the address of the store (env PAYPERPLAY_STORE_FILE)")
+	f.StringVar(&s.given, "store", "", "address of the store: a file, or postgres://USER@HOST/DATABASE"+address+"; leave the password to PGPASSFILE or PGPASSWORD")
+	f.StringVar(&s.file, "store-file", "", "file that holds the address of the store"+file)
 	cmd.MarkFlagsMutuallyExclusive("store", "store-file")
 	_ = cmd.RegisterFlagCompletionFunc("store", completeStore)
 }

@@ -24,6 +24,7 @@ type Client struct {
 	token string
 	agent string
 	http  *http.Client
+	slow  *http.Client // for what may prepare for minutes before its answer begins
 }
 
 // Options are what New needs. Endpoint is the API's address, as "http://127.0.0.1:8080".
@@ -40,20 +41,30 @@ func New(o Options) (*Client, error) {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, protocol.Faultf(protocol.Invalid, "write it as http://127.0.0.1:8080", "the endpoint %q is not an address", o.Endpoint)
 	}
+	slow := o.HTTP
 	if o.HTTP == nil {
-		o.HTTP = &http.Client{Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			ResponseHeaderTimeout: 60 * time.Second,
-			MaxIdleConnsPerHost:   4,
-			IdleConnTimeout:       30 * time.Second,
-		}}
+		o.HTTP, slow = &http.Client{Transport: transport(headerTime)}, &http.Client{Transport: transport(0)}
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "payperplay-client"
 	}
 	u = &url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/")}
-	return &Client{base: u, token: o.Token, agent: o.UserAgent, http: o.HTTP}, nil
+	return &Client{base: u, token: o.Token, agent: o.UserAgent, http: o.HTTP, slow: slow}, nil
+}
+
+// headerTime is how long an answer may take to begin.
+const headerTime = time.Minute
+
+// transport waits for the beginning of an answer for as long as it is told, 0 for ever. A peer that is gone is found by
+// the keep-alive of TCP.
+func transport(wait time.Duration) *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		ResponseHeaderTimeout: wait,
+		MaxIdleConnsPerHost:   4,
+		IdleConnTimeout:       30 * time.Second,
+	}
 }
 
 // Endpoint tells where the client calls.
@@ -64,6 +75,7 @@ type call struct {
 	query        url.Values
 	header       http.Header
 	body         any
+	slow         bool // the answer may take minutes to begin
 }
 
 // segment makes a name one part of a path, whatever is in it: a mistyped name must not become another address.
@@ -109,7 +121,11 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	resp, err := c.http.Do(req)
+	by := c.http
+	if k.slow {
+		by = c.slow
+	}
+	resp, err := by.Do(req)
 	if err != nil {
 		return nil, c.unreachable(ctx, err)
 	}
@@ -126,10 +142,26 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
-		return protocol.Faultf(protocol.Unavailable, "is it running? start it with 'controller serve', or name another with --endpoint or PAYPERPLAY_ENDPOINT",
+		f := protocol.Faultf(protocol.Unavailable, "is it running? start it with 'controller serve', or name another with --endpoint or PAYPERPLAY_ENDPOINT",
 			"the controller at %s does not answer (%v)", c.base, op.Err)
+		if op.Op == "dial" {
+			return nobody{f}
+		}
+		return f
 	}
 	return protocol.Faultf(protocol.Unavailable, "try again, or name another with --endpoint", "the controller at %s did not answer: %v", c.base, err)
+}
+
+// nobody is the fault of an address where nothing could be dialled.
+type nobody struct{ *protocol.Fault }
+
+func (n nobody) Unwrap() error { return n.Fault }
+
+// Nobody tells whether err says that no controller could be dialled. Any other error, a cut connection or an answer of
+// unavailable among them, may come from one that runs.
+func Nobody(err error) bool {
+	var n nobody
+	return errors.As(err, &n)
 }
 
 // problemOf turns an error reply into a Fault, so that the CLI prints what happened and what to do.

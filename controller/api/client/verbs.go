@@ -108,11 +108,11 @@ func (c *Client) Logs(ctx context.Context, name string, q LogsQuery) (Lines, err
 
 // DownloadLogs writes the whole console history as text.
 func (c *Client) DownloadLogs(ctx context.Context, name string, w io.Writer) (int64, error) {
-	return c.download(ctx, serverPath(name)+"/logs/download", w)
+	return c.download(ctx, call{method: http.MethodGet, path: serverPath(name) + "/logs/download"}, w)
 }
 
-func (c *Client) download(ctx context.Context, path string, w io.Writer) (int64, error) {
-	resp, err := c.send(ctx, call{method: http.MethodGet, path: path})
+func (c *Client) download(ctx context.Context, k call, w io.Writer) (int64, error) {
+	resp, err := c.send(ctx, k)
 	if err != nil {
 		return 0, err
 	}
@@ -209,13 +209,13 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 
 // StoreBackup writes a consistent copy of the running controller's store.
 func (c *Client) StoreBackup(ctx context.Context, w io.Writer) (int64, error) {
-	return c.download(ctx, "/api/store/backup", w)
+	return c.download(ctx, call{method: http.MethodGet, path: "/api/store/backup", slow: true}, w)
 }
 
 // StoreCompact shrinks the running controller's store file; changes wait meanwhile.
 func (c *Client) StoreCompact(ctx context.Context) (Compaction, error) {
 	var done Compaction
-	return done, c.do(ctx, call{method: http.MethodPost, path: "/api/store/compact", body: struct{}{}}, &done)
+	return done, c.do(ctx, call{method: http.MethodPost, path: "/api/store/compact", body: struct{}{}, slow: true}, &done)
 }
 
 // Template gives one entry of the catalogue.
