@@ -88,6 +88,8 @@ type API struct {
 
 	bodyTime time.Duration // for a request's body to arrive
 	sockets  atomic.Int64  // open websockets
+	readings recentReadings
+	backups  atomic.Bool // one is being made
 }
 
 // New makes the API. It listens to nothing: Handler is for an http.Server.

@@ -17,6 +17,7 @@ func (a *API) compactStore(c echo.Context, actor Actor) error {
 	}
 	ctx := c.Request().Context()
 	done, err := a.Compact(ctx)
+	moreTime(c)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -68,7 +69,7 @@ func (a *API) readyz(c echo.Context, _ Actor) error {
 	if !a.private(c.Request()) { // strangers learn which part is ill, not how large the disk is
 		for i := range out.Checks {
 			out.Checks[i].Value, out.Checks[i].Limit, out.Checks[i].Next = "", "", ""
-			if out.Checks[i].Level != upkeep.OK && i >= len(a.Checks) {
+			if out.Checks[i].Level != upkeep.OK || !out.Checks[i].OK {
 				out.Checks[i].Problem = "ask the operator"
 			}
 		}
@@ -84,10 +85,35 @@ func (a *API) limits(ctx context.Context) []readyCheck {
 		return nil
 	}
 	var out []readyCheck
-	for _, r := range a.Limits.Readings(ctx) {
+	for _, r := range a.readings.recent(ctx, a.Limits, a.Now()) {
 		out = append(out, readyCheck{Name: r.Name, OK: r.Level != upkeep.Fail, Level: r.Level, Value: r.Value, Limit: r.Limit, Problem: r.Text, Next: r.Next})
 	}
 	return out
+}
+
+// readingsFor is how long readings are shown again: they cost many reads of the store, and strangers may ask for them.
+const readingsFor = 3 * time.Second
+
+// recentReadings keeps the last readings. The zero value has none.
+type recentReadings struct {
+	mu  sync.Mutex
+	at  time.Time
+	got []upkeep.Reading
+}
+
+// recent gives readings not older than readingsFor. Who comes while they are taken waits for them. What a caller who has gone
+// read by half is not kept.
+func (r *recentReadings) recent(ctx context.Context, from Limits, now time.Time) []upkeep.Reading {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if age := now.Sub(r.at); r.got != nil && age >= 0 && age < readingsFor {
+		return r.got
+	}
+	got := from.Readings(ctx)
+	if ctx.Err() == nil {
+		r.at, r.got = now, got
+	}
+	return got
 }
 
 // text is the answer as lines for people.

@@ -3,13 +3,18 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/payperplay/payperplay/controller/api/client"
 	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/upkeep"
 )
 
@@ -70,6 +75,10 @@ fail writes
 ok   events
 ready
 `},
+		{"strangers see no problem of a part either", "/ready?verbose&format=text", "", func(a *API) { broken(a); a.Limits = nil }, 503, `fail store
+     ask the operator
+not ready
+`},
 		{"verbose", "/ready?verbose", operator, func(a *API) { a.Limits = a.Limits.(readings)[:1] }, 200,
 			`{"ready":true,"checks":[{"name":"store","ok":true,"level":"ok"},{"name":"disk","ok":true,"level":"warn","value":"2 GiB free of 100 GiB","limit":"at least 5 GiB free","problem":"the disk of /data is nearly full","next":"free space before changes are refused"}]}` + "\n"},
 	} {
@@ -81,6 +90,73 @@ ready
 		if rec.Code != test.code || rec.Body.String() != test.want {
 			t.Errorf("%s: %d\n%s\nwant %d\n%s", test.name, rec.Code, rec.Body, test.code, test.want)
 		}
+	}
+}
+
+// counted counts how often it is asked.
+type counted struct {
+	readings
+	n *int
+}
+
+func (c counted) Readings(ctx context.Context) []upkeep.Reading {
+	*c.n++
+	return c.readings.Readings(ctx)
+}
+
+// TestReadingsAreShownAgain: for three seconds nobody makes the store be read again; what was read by half is not kept.
+func TestReadingsAreShownAgain(t *testing.T) {
+	a := healthy(t)
+	now, n := time.Unix(1000, 0), 0
+	a.Now = func() time.Time { return now }
+	a.Limits = counted{a.Limits.(readings), &n}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, step := range []struct {
+		ctx  context.Context
+		pass time.Duration
+		want int
+	}{{gone, 0, 1}, {t.Context(), 0, 2}, {t.Context(), 0, 2}, {t.Context(), 2 * time.Second, 2}, {t.Context(), time.Second, 3}, {t.Context(), -time.Hour, 4}} {
+		now = now.Add(step.pass)
+		if got := a.limits(step.ctx); len(got) != 3 || n != step.want {
+			t.Errorf("%s later: %d limits, read %d times, want %d", step.pass, len(got), n, step.want)
+		}
+	}
+}
+
+// slowBackup is a store whose backup takes until it is told.
+type slowBackup struct {
+	store.DB
+	begun, end chan struct{}
+}
+
+func (s slowBackup) Backup(_ context.Context, w io.Writer) (int64, error) {
+	close(s.begun)
+	<-s.end
+	n, err := io.WriteString(w, "whole")
+	return int64(n), err
+}
+
+// TestOneBackupAtATime: a second one is told to wait, and when the first has ended there may be a next.
+func TestOneBackupAtATime(t *testing.T) {
+	a, _ := bare(t)
+	a.echo.GET("/backup", func(c echo.Context) error { return a.backupStore(c, Actor{Name: "operator"}) })
+	get := func() *httptest.ResponseRecorder { return request(a, http.MethodGet, "/backup", "") }
+	whole, slow := a.DB, slowBackup{a.DB, make(chan struct{}), make(chan struct{})}
+	a.DB = slow
+	first := make(chan *httptest.ResponseRecorder)
+	go func() { first <- get() }()
+	<-slow.begun
+	if rec := get(); rec.Code != http.StatusConflict || !strings.Contains(rec.Body.String(), "try again") {
+		t.Errorf("the second: %d %s", rec.Code, rec.Body)
+	}
+	close(slow.end)
+	if rec := <-first; rec.Code != http.StatusOK || rec.Body.String() != "whole" {
+		t.Errorf("the first: %d %s", rec.Code, rec.Body)
+	}
+	a.DB = whole
+	if rec := get(); rec.Code != http.StatusOK {
+		t.Errorf("the next: %d %s", rec.Code, rec.Body)
 	}
 }
 

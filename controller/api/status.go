@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/payperplay/payperplay/controller/api/client"
+	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/monitor"
 	"github.com/payperplay/payperplay/controller/template"
@@ -139,7 +140,12 @@ func (a *API) serveMetrics(c echo.Context, _ Actor) error {
 	return nil
 }
 
+// backupStore makes one backup at a time: each takes the disk's room for a whole copy.
 func (a *API) backupStore(c echo.Context, _ Actor) error {
+	if !a.backups.CompareAndSwap(false, true) {
+		return fault.New(fault.Conflict, "a backup is being made already", "try again when it has ended")
+	}
+	defer a.backups.Store(false)
 	h := c.Response().Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", "payperplay-"+a.Now().UTC().Format("20060102-150405")+".store"))
@@ -148,6 +154,7 @@ func (a *API) backupStore(c echo.Context, _ Actor) error {
 			panic(http.ErrAbortHandler) // a cut answer must not look like a whole one
 		}
 		h.Del("Content-Disposition")
+		moreTime(c)
 		return err
 	}
 	return nil
