@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/payperplay/payperplay/controller/fault"
@@ -36,6 +37,9 @@ func Parse(address string) (Address, error) {
 	switch {
 	case address == "":
 		return Address{}, fault.New(fault.Invalid, "the store's address is empty", forms)
+	case keywords(address):
+		// Not repeated: a password may be in it.
+		return Address{}, fault.New(fault.Invalid, "the store's address is a list of keywords, which is not understood", forms+"; write a file with = in its name as ./NAME")
 	case !has && strings.HasPrefix(address, "postgres"+":"):
 		return Address{}, fault.New(fault.Invalid, "the store's address has no // after postgres:", forms)
 	case !has:
@@ -53,6 +57,17 @@ func Parse(address string) (Address, error) {
 		return Address{Engine: Postgres, url: address}, nil
 	}
 	return Address{}, fault.New(fault.Invalid, fmt.Sprintf("%q is no kind of store", scheme), forms)
+}
+
+// keywords tells whether address is what libpq also takes, "host=db password=…", and not a path with = in it.
+func keywords(address string) bool {
+	word, _, has := strings.Cut(address, "=")
+	word = strings.TrimSpace(word)
+	if !has || strings.ContainsAny(word, "/") {
+		return false
+	}
+	known := []string{"host", "hostaddr", "port", "dbname", "user", "password", "passfile", "service", "connect_timeout", "application_name", "options"}
+	return !strings.Contains(address, "/") || strings.HasPrefix(word, "ssl") || slices.Contains(known, word)
 }
 
 func file(path string) (Address, error) {

@@ -22,6 +22,8 @@ func TestParse(t *testing.T) {
 		{"/var/lib/p/controller.db", "/var/lib/p/controller.db", Bolt, false},
 		{"bolt:///var/lib/p/controller.db", "/var/lib/p/controller.db", Bolt, false},
 		{"x.db", filepath.Join(here, "x.db"), Bolt, false},
+		{"a=b/x.db", filepath.Join(here, "a=b/x.db"), Bolt, false},
+		{"./a=b.db", filepath.Join(here, "a=b.db"), Bolt, false},
 		{"postgres://ppp@db:5432/ppp?sslmode=verify-full", "postgres://ppp@db:5432/ppp?sslmode=verify-full", Postgres, false},
 		{"postgresql://ppp:secret@db/ppp", "postgres://ppp@db/ppp", Postgres, true},
 		{"postgres://db/ppp?password=secret&user=u", "postgres://db/ppp?user=u", Postgres, true},
@@ -37,7 +39,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
-	for _, in := range []string{"", "mysql://db/x", "bolt://x.db", "bolt://", "postgres:db", "postgres://u:se%cret@db/x", "postgres://u:secret@db:no/x", t.TempDir()} {
+	for _, in := range []string{"", "mysql://db/x", "bolt://x.db", "bolt://", "postgres:db", "host=db password=secret", "password=secret", "password=secret host=/run/postgresql", "host=db password=secret dbname=postgres://x", "sslmode=require password = secret sslrootcert=/ca", "postgres://u:se%cret@db/x", "postgres://u:secret@db:no/x", t.TempDir()} {
 		_, err := Parse(in)
 		if fault.KindOf(err) != fault.Invalid || fault.Next(err) == "" {
 			t.Errorf("Parse(%q): %v, next %q", in, err, fault.Next(err))

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/bolt"
 	"github.com/payperplay/payperplay/protocol/failpoint"
@@ -16,11 +15,11 @@ import (
 // Backup writes all of src to w as a store file, and returns the bytes written. The file is put together in scratch first
 // ("" for the system's directory for temporary files), where as much space as the store takes is needed.
 func Backup(ctx context.Context, src store.Source, scratch string, w io.Writer) (n int64, err error) {
-	dir, err := os.MkdirTemp(scratch, ".payperplay-backup-")
+	dir, done, err := newScratch(scratch)
 	if err != nil {
-		return 0, fault.Wrap(err, fault.Unavailable, "there is no place to put the backup together: "+err.Error(), "look at the directory's owner and mode")
+		return 0, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer done()
 	path := filepath.Join(dir, "store")
 	stage, err := bolt.NewStage(path)
 	if err != nil {

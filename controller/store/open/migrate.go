@@ -67,6 +67,11 @@ func Migrate(ctx context.Context, from, to string, o MoveOptions) (m Moved, err 
 	if a.String() == b.String() {
 		return m, fault.New(fault.Invalid, "the store is to be moved to where it is", "name two different addresses")
 	}
+	// Looked at before the old store is held, which ends a controller that leads it. One that is not empty may be what an earlier
+	// move made: the mark of the old store tells.
+	if err := look(ctx, b); err != nil && (o.Force || fault.KindOf(err) != fault.Conflict) {
+		return m, err
+	}
 	began := time.Now()
 	origin, err := engineOf(a).hold(ctx, a, o.Force)
 	if err != nil {
@@ -97,6 +102,15 @@ func Migrate(ctx context.Context, from, to string, o MoveOptions) (m Moved, err 
 	}
 	m.Took = time.Since(began)
 	return m, nil
+}
+
+// look says whether a store can be made at a, and leaves nothing there.
+func look(ctx context.Context, a Address) error {
+	stage, err := engineOf(a).stage(ctx, a)
+	if err != nil {
+		return err
+	}
+	return stage.Close()
 }
 
 // fill copies and compares.

@@ -3,6 +3,7 @@ package open
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/postgres"
@@ -11,6 +12,7 @@ import (
 type postgresEngine struct{}
 
 func (postgresEngine) open(ctx context.Context, a Address, o Options) (DB, error) {
+	sweepScratch(o.Scratch, time.Now())
 	db, err := postgres.Open(ctx, a.url, postgres.Options{
 		Tables: o.Tables, Logger: o.Logger, Metrics: o.Metrics,
 		Backup: func(ctx context.Context, src store.Source, w io.Writer) (int64, error) {
