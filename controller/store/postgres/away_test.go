@@ -125,6 +125,13 @@ func TestF15Away(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Stop("immediate")
+	for name, run := range map[string]func(context.Context, func(store.Tx) error) error{"View": db.View, "Update": db.Update} {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // less than it would wait
+		if err := run(ctx, func(tx store.Tx) error { _, err := storetest.Items.Get(tx, "a"); return err }); fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("%s with a deadline: %v of kind %s", name, err, fault.KindOf(err))
+		}
+		cancel()
+	}
 	start := time.Now()
 	var callers sync.WaitGroup
 	check := func(what string, err error) {

@@ -38,7 +38,6 @@ const defaultSchema = "payperplay"
 // settings are sent to the server with each connection, unless the URL sets them. The planner is told that every
 // statement of ours goes along an index and wants few rows: statistics of a table that has just grown do not matter then.
 var settings = map[string]string{
-	"application_name":              "payperplay",
 	"client_encoding":               "UTF8",
 	"statement_timeout":             "10s",
 	"lock_timeout":                  "8s",
@@ -94,8 +93,8 @@ func parse(url string) (source, error) {
 	if s.schema != defaultSchema {
 		s.address += "?schema=" + string(s.schema)
 	}
-	if c.RuntimeParams["application_name"] == "" && s.schema != defaultSchema {
-		c.RuntimeParams["application_name"] = settings["application_name"] + " " + string(s.schema)
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = s.controllerName()
 	}
 	for k, v := range settings {
 		if _, set := c.RuntimeParams[k]; !set {
@@ -116,6 +115,22 @@ func parse(url string) (source, error) {
 		config.MaxConns = 8
 	}
 	return s, nil
+}
+
+// controllerName is what connections are called where the URL does not say it: by the schema, because a database may hold
+// several stores. It is as the server will show it: a server cuts long names, and each version spells other letters its own way.
+func (s source) controllerName() string {
+	name := "payperplay"
+	if s.schema != defaultSchema {
+		name += " " + string(s.schema)
+	}
+	b := []byte(name)
+	for i, c := range b {
+		if c < ' ' || c > '~' {
+			b[i] = '?'
+		}
+	}
+	return string(b[:min(len(b), 63-len(toolSuffix))])
 }
 
 func hostPort(host string, port uint16) string {

@@ -268,7 +268,9 @@ func (t *tx) Count(name string) (int64, error) {
 	}
 	found := false
 	err = t.send(t.ctx, step{sql: t.db.sql("SELECT rows FROM @._counts WHERE name = $1"), args: []any{name}, rows: func(rows pgx.Rows) error {
-		found = rows.Next()
+		if found = rows.Next(); !found {
+			return nil
+		}
 		return rows.Scan(&tt.count)
 	}})
 	if err == nil && !found {

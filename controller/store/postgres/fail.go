@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -16,9 +17,19 @@ import (
 const (
 	codeStale = "PPP01" // another term leads
 	codeSeq   = "PPP02" // a sequence is not where this process believed
+	codeGone  = "PPP03" // the database is in an earlier state than it was
 )
 
 var errClosed = fault.New(fault.Unavailable, "the store is closed", "the controller is shutting down: try again")
+
+// forgotten ends the handle as a takeover does, with another reason.
+type forgotten struct{ error }
+
+func (f forgotten) Is(target error) bool { return target == store.ErrStaleTerm } //nolint:errorlint // this is how errors.Is asks
+func (f forgotten) Unwrap() error        { return f.error }
+
+var errForgotten error = forgotten{fault.New(fault.Stale, "Postgres has forgotten acknowledged changes (a failover to a standby that lagged, or a restored database)",
+	"start the controller again: it begins in recovery mode where nodes contradict")}
 
 // verdict is what a failure means for the transaction.
 type verdict int
@@ -27,6 +38,7 @@ const (
 	done    verdict = iota
 	final           // the caller gets the error
 	stale           // another controller leads
+	forgot          // committed Updates are gone
 	careful         // something was not as assumed: run again, asking the database each time
 	clash           // a deadlock or a failed serialisation: run again
 	away            // Postgres cannot be reached, or not now: run again for a while
@@ -56,11 +68,13 @@ func judgeCode(code string) verdict {
 	switch code {
 	case codeStale:
 		return stale
+	case codeGone:
+		return forgot
 	case codeSeq, "23505": // a row that was assumed to be new is there
 		return careful
 	case "40001", "40P01": // serialisation failure, deadlock
 		return clash
-	case "55P03": // lock timeout: the writer before us still holds the lock
+	case "55P03": // lock timeout: somebody still holds the lock, such as the writer before us
 		return away
 	case "25006": // read only: a standby, or a server that is being moved
 		return away
@@ -85,6 +99,33 @@ func lostConnection(err error) bool {
 func answered(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.SeverityUnlocalized == "ERROR"
+}
+
+// isAway tells whether somebody has found Postgres away, and nobody has found it back.
+func (db *DB) isAway() bool { return time.Since(time.Unix(0, db.away.Load())) < answerTimeout }
+
+// explain is the source's. Connections are busy too while Postgres is away: that is not what to tell then.
+func (db *DB) explain(err error) error {
+	var busy errBusy
+	if errors.As(err, &busy) && db.isAway() {
+		err = io.ErrUnexpectedEOF
+	}
+	return db.source.explain(err)
+}
+
+// tooLate is the error of a call whose context has ended and of which nothing was committed: that Postgres is away, where
+// this is known to have been why.
+func (db *DB) tooLate(ctx context.Context, err error) error {
+	waited := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	switch {
+	case !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return ctx.Err()
+	case judge(err) == away && !waited:
+		return db.explain(err)
+	case waited && db.isAway():
+		return db.explain(io.ErrUnexpectedEOF)
+	}
+	return ctx.Err()
 }
 
 // explain says for people what an error of Postgres means. Rooms' errors and faults pass.
@@ -135,7 +176,8 @@ func (s source) explainCode(pg *pgconn.PgError) (msg, next string, kind fault.Ki
 	case "57014":
 		return "Postgres needed too long for an answer", "look what keeps it busy; raise statement_timeout in the store's URL if the machine is slow", kind
 	case "55P03":
-		return "another controller's transaction holds the store", "try again; end the other controller if it hangs", kind
+		return "something else has held a lock on the store for too long: another controller, a running `controller store migrate`, or a long query on its tables",
+			"try again; look in pg_stat_activity what holds it (pg_blocking_pids) and end it if it hangs", kind
 	case "57P01", "57P02", "57P03", "57P04", "25P03", "57P05":
 		return "Postgres cannot be reached at " + s.server() + ": it is starting, stopping, or ended the connection", "try again; the controller goes on by itself when it answers", kind
 	case "XX001", "XX002":

@@ -27,12 +27,11 @@ func Led(ctx context.Context, url string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	var from string
-	var since time.Time
+	var from, since *string // of another user's connection the server does not tell everybody
 	for n, began := 1, time.Now(); ; n++ {
-		err = s.conn.QueryRow(ctx, `SELECT coalesce(host(client_addr), 'this machine'), backend_start FROM pg_stat_activity
-			WHERE datname = current_database() AND usename = current_user AND application_name = $1 ORDER BY backend_start LIMIT 1`,
-			s.config.ConnConfig.RuntimeParams["application_name"]).Scan(&from, &since)
+		err = s.conn.QueryRow(ctx, `SELECT CASE WHEN backend_start IS NOT NULL THEN coalesce(host(client_addr), 'this machine') END, to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+			FROM pg_stat_activity WHERE datname = current_database() AND application_name IN ($1, $2) AND pid <> pg_backend_pid() ORDER BY backend_start LIMIT 1`,
+			s.config.ConnConfig.RuntimeParams["application_name"], s.controllerName()).Scan(&from, &since)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
 			return nil
@@ -47,7 +46,13 @@ func Led(ctx context.Context, url string) (err error) {
 			return err
 		}
 	}
-	return fault.New(fault.Conflict, fmt.Sprintf("a controller uses the store %s: it is connected from %s since %s", s.address, from, since.UTC().Format(time.DateTime+" UTC")),
+	what := "a controller uses the store " + s.address
+	if from != nil && since != nil {
+		what += fmt.Sprintf(": it is connected from %s since %s", *from, *since)
+	} else {
+		what += " as another user"
+	}
+	return fault.New(fault.Conflict, what,
 		"stop that controller; for one that stands still and cannot be stopped `controller store migrate` has --force")
 }
 

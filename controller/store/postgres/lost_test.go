@@ -24,6 +24,8 @@ type cutter struct {
 	mode     atomic.Int32 // 0 pass, 1 cut before COMMIT is passed on, 2 after: the answer never comes
 	stalled  atomic.Bool  // nothing passes any more, and nothing is closed
 	cuts     atomic.Int32
+	mark     []byte // what is cut at
+	onCut    func() // called when mode 1 has closed the way to Postgres, before the client hears of it
 	mu       sync.Mutex
 	conns    []net.Conn
 }
@@ -38,7 +40,7 @@ func newCutter(t *testing.T, store string) (*cutter, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cutter{listener: l, target: u.Host}
+	c := &cutter{listener: l, target: u.Host, mark: []byte("mark-of-the-commit")}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -98,10 +100,14 @@ func (c *cutter) serve(client net.Conn) {
 		if err != nil {
 			break
 		}
-		// The commit's batch is known by the number that only _finish is called with: its statement is a prepared one.
-		if mode := c.mode.Load(); mode != 0 && commits(buf[:n]) && c.mode.CompareAndSwap(mode, 0) {
+		// The commit's batch is known by a text in the same batch: its own statement is a prepared one.
+		if mode := c.mode.Load(); mode != 0 && bytes.Contains(buf[:n], c.mark) && c.mode.CompareAndSwap(mode, 0) {
 			c.cuts.Add(1)
 			if mode == 1 {
+				_ = server.Close()
+				if c.onCut != nil {
+					c.onCut()
+				}
 				break
 			}
 			silent.Store(true)
@@ -117,9 +123,6 @@ func (c *cutter) serve(client net.Conn) {
 	<-done
 	_ = server.Close()
 }
-
-// commits looks for the bind of the marked text in the batch that commits.
-func commits(b []byte) bool { return bytes.Contains(b, []byte("mark-of-the-commit")) }
 
 // TestLostCommitReplies cuts the connection at the commit, before Postgres has seen it and after: the caller gets nil and
 // the change is there once.

@@ -82,7 +82,7 @@ func (db *DB) led(ctx context.Context, conn *pgxpool.Conn, fn func(pgx.Tx) error
 	deadline := time.Now().Add(openTimeout)
 	for n := 1; ; n++ {
 		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, db.sql("SELECT @._begin($1)"), db.Term()); err != nil {
+			if _, err := tx.Exec(ctx, db.sql("SELECT @._begin($1, $2, $3)"), db.Term(), db.kept.Load(), db.op); err != nil {
 				return err
 			}
 			if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', '300ms', true)"); err != nil {
@@ -93,6 +93,8 @@ func (db *DB) led(ctx context.Context, conn *pgxpool.Conn, fn func(pgx.Tx) error
 		switch v := judge(err); {
 		case v == stale:
 			return store.ErrStaleTerm
+		case v == forgot:
+			return errForgotten
 		case v != clash && v != away, time.Now().After(deadline), conn.Conn().IsClosed():
 			return err
 		}

@@ -26,6 +26,9 @@ const (
 //go:embed schema.sql
 var schemaSQL string
 
+//go:embed functions.sql
+var functionsSQL string
+
 // Open opens the store at url, making its schema first if there is none, and takes it over: the term rises, and a
 // controller that led it before can change nothing any more. It fails with the way out when Postgres cannot be reached or
 // refuses us, when the schema is not ours, of a newer version, or was left for another store.
@@ -184,12 +187,26 @@ func (s source) create(ctx context.Context, tx pgx.Tx, cluster string) error {
 			return err
 		}
 	}
-	text := strings.ReplaceAll(s.sql(schemaSQL), "%LOCK%", strconv.FormatInt(s.lock(), 10))
-	if _, err := tx.Conn().PgConn().Exec(ctx, text).ReadAll(); err != nil {
+	if _, err := tx.Conn().PgConn().Exec(ctx, s.sql(schemaSQL)).ReadAll(); err != nil {
+		return err
+	}
+	if err := s.functions(ctx, tx); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, s.sql("INSERT INTO @._meta VALUES ('magic', $1), ('format', $2), ('cluster', coalesce(nullif($3, ''), replace(gen_random_uuid()::text, '-', '')))"),
 		magic, strconv.Itoa(format), cluster)
+	return err
+}
+
+// functions makes the engine's functions unless they are there.
+func (s source) functions(ctx context.Context, tx pgx.Tx) error {
+	var there bool
+	err := tx.QueryRow(ctx, "SELECT to_regprocedure($1) IS NOT NULL", s.name("_begin")+"(bigint, bigint, bigint)").Scan(&there)
+	if err != nil || there {
+		return err
+	}
+	text := strings.ReplaceAll(s.sql(functionsSQL), "%LOCK%", strconv.FormatInt(s.lock(), 10))
+	_, err = tx.Conn().PgConn().Exec(ctx, text).ReadAll()
 	return err
 }
 
@@ -226,23 +243,27 @@ func (db *DB) raise(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 	}
+	if err := db.functions(ctx, tx); err != nil {
+		return err
+	}
 	db.cluster = id.cluster
-	term, err := db.raiseTerm(ctx, tx)
-	db.term.Store(term)
+	term, op, err := db.raiseTerm(ctx, tx)
+	db.leads(term, op)
 	return err
 }
 
 // raiseTerm ends the term of whoever leads and keeps its last operation, so that it can still find out what became of it.
-func (s source) raiseTerm(ctx context.Context, tx pgx.Tx) (term int64, err error) {
+func (s source) raiseTerm(ctx context.Context, tx pgx.Tx) (term, op int64, err error) {
 	_, err = tx.Exec(ctx, s.sql("INSERT INTO @._terms (term, op) SELECT term, op FROM @._leader ON CONFLICT (term) DO NOTHING"))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	if err := tx.QueryRow(ctx, s.sql("UPDATE @._leader SET term = term + 1, op = 0 RETURNING term")).Scan(&term); err != nil {
-		return 0, err
+	op = firstOp()
+	if err := tx.QueryRow(ctx, s.sql("UPDATE @._leader SET term = term + 1, op = $1 RETURNING term"), op).Scan(&term); err != nil {
+		return 0, 0, err
 	}
 	_, err = tx.Exec(ctx, s.sql("DELETE FROM @._terms WHERE term < $1 - 1000"), term)
-	return term, err
+	return term, op, err
 }
 
 // watch looks for a newer leader and at the store's size.
@@ -251,10 +272,20 @@ func (db *DB) watch(ctx context.Context) {
 	defer tick.Stop()
 	for n := 0; ; n++ {
 		round, cancel := context.WithTimeout(ctx, answerTimeout)
-		var term int64
-		err := db.readers.QueryRow(round, db.sql("SELECT term FROM @._leader")).Scan(&term)
-		if err == nil && term > max(db.rising.Load(), db.Term()) { // in this order: RaiseTerm sets the term before it clears rising
-			db.lose()
+		var term, op int64
+		mine := db.Term()
+		kept := db.kept.Load() // of mine or a later term: leads sets it first
+		err := db.readers.QueryRow(round, db.sql("SELECT term, op FROM @._leader")).Scan(&term, &op)
+		switch {
+		case judge(err) == away && ctx.Err() == nil:
+			db.away.Store(time.Now().UnixNano())
+		case err != nil:
+		case term < mine, term == mine && op < kept:
+			_ = db.lose(errForgotten)
+		case term > max(db.rising.Load(), db.Term()): // in this order: RaiseTerm sets the term before it clears rising
+			_ = db.lose(store.ErrStaleTerm)
+		default:
+			db.away.Store(0)
 		}
 		if err == nil && db.m != nil && n%30 == 0 {
 			db.measure(round)

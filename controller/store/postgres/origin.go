@@ -75,7 +75,7 @@ func (s session) hold(ctx context.Context) error {
 		if !id.found {
 			return s.noStore()
 		}
-		_, err = s.raiseTerm(ctx, tx)
+		_, _, err = s.raiseTerm(ctx, tx)
 		return err
 	})
 }

@@ -14,7 +14,8 @@
 // commit, and sends everything that is due in one go.
 //
 // Each Update writes its number. When a connection is lost before the answer to a commit has come, a new one asks for that
-// number, and the Update has happened or is run again: never twice.
+// number, and the Update has happened or is run again: never twice. The next Update wants to find a number that it knows:
+// a database that went back to an earlier state (a failover to a standby that lagged) is not written to.
 package postgres
 
 import (
@@ -66,12 +67,15 @@ type DB struct {
 	// Writers have their own connections: readers that fill the pool do not stop them.
 	writers, readers *pgxpool.Pool
 
-	writer   chan struct{}    // held by the one Update under way; guards the two below
+	writer   chan struct{}    // held by the one Update under way; guards the three below
 	seqs     map[string]int64 // the last values as committed, as far as known; checked in each commit
-	op       int64            // number of the last Update that was sent
+	op       int64            // number of the last Update that was sent; each term's begin at random, so that no two share one
+	unsure   raised           // a raise of the term whose outcome is not known
+	kept     atomic.Int64     // number of the last Update that is known to be committed
 	away     atomic.Int64     // unix nanoseconds of the last failed attempt to reach Postgres
 	lost     chan struct{}
 	loseOnce sync.Once
+	why      error // that lost is closed; written before
 	closed   atomic.Bool
 	stop     context.CancelFunc
 	watching sync.WaitGroup
@@ -91,8 +95,17 @@ func (db *DB) ClusterID() string { return db.cluster }
 // Address names the store without any secret: host, port, database and schema.
 func (db *DB) Address() string { return db.address }
 
-// Lost is closed when another controller has taken over: every Update fails with store.ErrStaleTerm from then on.
+// Lost is closed when another controller has taken over, or when Postgres has forgotten what it had acknowledged: every
+// Update fails with store.ErrStaleTerm (errors.Is) from then on.
 func (db *DB) Lost() <-chan struct{} { return db.lost }
+
+// LostBecause is why Lost is closed, for people; nil while it is open.
+func (db *DB) LostBecause() error {
+	if !db.isLost() {
+		return nil
+	}
+	return db.why
+}
 
 // Backup writes a consistent copy while others read and write.
 func (db *DB) Backup(ctx context.Context, w io.Writer) (int64, error) {
@@ -119,7 +132,14 @@ func (db *DB) Close() error {
 	return nil
 }
 
-func (db *DB) lose() { db.loseOnce.Do(func() { close(db.lost) }) }
+// lose ends the handle and gives the reason, which is the first one.
+func (db *DB) lose(why error) error {
+	db.loseOnce.Do(func() {
+		db.why = why
+		close(db.lost)
+	})
+	return db.why
+}
 
 func (db *DB) isLost() bool {
 	select {

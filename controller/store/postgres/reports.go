@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"regexp"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -65,6 +67,10 @@ func (db *DB) report(ctx context.Context, tx pgx.Tx, name, text string) error {
 		return err
 	}
 	if err := pgx.BeginFunc(ctx, tx, replace); err != nil {
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != "42P16" { // invalid_table_definition: other columns
+			return err
+		}
 		if _, err := tx.Exec(ctx, "DROP VIEW "+db.name(name)); err != nil {
 			return err
 		}

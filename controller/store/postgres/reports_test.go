@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/payperplay/payperplay/controller/event"
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
@@ -83,5 +84,51 @@ func TestReports(t *testing.T) {
 	open()
 	if !strings.Contains(logged.String(), "stays as it was") {
 		t.Errorf("nothing was logged of the view that could not be replaced: %s", &logged)
+	}
+}
+
+// TestReportsMeetAReader: somebody reads a view while a new version wants to replace it. It is replaced afterwards and not made
+// anew: who may read it still may.
+func TestReportsMeetAReader(t *testing.T) {
+	server := postgrestest.Shared(t)
+	url := server.Database(t)
+	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+	open := func() error {
+		db, err := postgres.Open(t.Context(), url, postgres.Options{Tables: event.Tables()})
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	}
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	server.SQL(t, name, "UPDATE payperplay._meta SET value = 'old' WHERE key LIKE 'view/%'; CREATE ROLE patient; GRANT SELECT ON payperplay.report_events TO patient")
+	reader, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Close(t.Context()) }()
+	if _, err := reader.Exec(t.Context(), "BEGIN; SELECT FROM payperplay.report_events"); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() { opened <- open() }()
+	const waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'payperplay.report_events'::regclass"
+	for _, want := range []int{1, 0, 1} { // it waits, gives up, and waits again
+		for n, end := -1, time.Now().Add(30*time.Second); n != want; {
+			if err := reader.QueryRow(t.Context(), waits).Scan(&n); err != nil || time.Now().After(end) {
+				t.Fatalf("%d wait, want %d: %v", n, want, err)
+			}
+		}
+	}
+	if _, err := reader.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+	if got := server.SQL(t, name, "SELECT has_table_privilege('patient', 'payperplay.report_events', 'SELECT'), (SELECT value <> 'old' FROM payperplay._meta WHERE key = 'view/report_events')"); got != "t|t" {
+		t.Errorf("may still read | is replaced: %s", got)
 	}
 }

@@ -31,12 +31,17 @@ func (t *tx) send(ctx context.Context, steps ...step) error {
 	if t.failed != nil {
 		return t.failed
 	}
+	var before error
 	for {
 		err := t.sendOnce(ctx, steps)
 		if err == nil {
 			return nil
 		}
+		if before != nil && ctx.Err() != nil {
+			err = before // what it waited for tells more than that it waited
+		}
 		if !t.begun && !t.write && t.again(ctx, err) { // a View that has read nothing yet may begin anew
+			before = err
 			continue
 		}
 		t.failed = err
@@ -87,7 +92,7 @@ func (t *tx) queueBegin(batch *pgx.Batch) {
 		return
 	}
 	batch.Queue(beginUpdate)
-	batch.Queue(t.db.sql("SELECT @._begin($1)"), t.db.Term())
+	batch.Queue(t.db.sql("SELECT @._begin($1, $2, $3)"), t.db.Term(), t.db.kept.Load(), t.db.op)
 }
 
 // connect takes a connection from the pool when the transaction has none yet.

@@ -58,7 +58,7 @@ func (db *DB) View(ctx context.Context, fn func(store.Tx) error) error {
 	err := closure(t, fn)
 	switch {
 	case t.failed != nil && ctx.Err() != nil:
-		return ctx.Err()
+		return db.tooLate(ctx, t.failed)
 	case t.failed != nil:
 		return db.explain(t.failed)
 	case err != nil:
@@ -99,11 +99,14 @@ func (db *DB) update(ctx context.Context, start time.Time, fn func(store.Tx) err
 		return nil, errClosed
 	}
 	if db.isLost() {
-		return nil, store.ErrStaleTerm
+		return nil, db.why
 	}
 	// Who waited while others found Postgres away does not wait as long again: a queue would never get shorter.
 	if since := time.Since(time.Unix(0, db.away.Load())); since < time.Second && time.Since(start) > patience {
 		return nil, db.explain(io.ErrUnexpectedEOF)
+	}
+	if err := db.settle(ctx); err != nil {
+		return nil, err
 	}
 	if db.doubleRun {
 		if _, err := db.attempts(ctx, start, fn, false); err != nil {
@@ -119,27 +122,32 @@ func (db *DB) update(ctx context.Context, start time.Time, fn func(store.Tx) err
 func (db *DB) attempts(ctx context.Context, start time.Time, fn func(store.Tx) error, commit bool) ([]func(), error) {
 	const clashes = 10
 	var watchful bool
+	var before error // of an attempt that found Postgres away
 	for n := 1; ; n++ {
 		after, v, err := db.run(ctx, &tx{db: db, ctx: ctx, write: true, careful: watchful, start: start}, fn, commit)
 		if v == done {
 			return after, nil
 		}
 		clear(db.seqs)
+		if v == away && (before == nil || ctx.Err() == nil) {
+			before = err
+		}
 		switch {
 		case v == stale:
-			db.lose()
-			return nil, store.ErrStaleTerm
+			return nil, db.lose(store.ErrStaleTerm)
+		case v == forgot:
+			return nil, db.lose(errForgotten)
 		case v == careful && n < clashes:
 			watchful = true
 			continue
 		case v == clash && n < clashes, v == away && time.Since(start) < patience:
 			db.m.retry()
-			if err := pause(ctx, n); err != nil {
-				return nil, err
+			if pause(ctx, n) != nil {
+				return nil, db.tooLate(ctx, before)
 			}
 			continue
 		case v == away && ctx.Err() != nil:
-			return nil, ctx.Err()
+			return nil, db.tooLate(ctx, before)
 		case v == away:
 			db.away.Store(time.Now().UnixNano())
 		}
@@ -257,6 +265,9 @@ func (t *tx) commit() (verdict, error) {
 			return away, err
 		}
 	}
+	if t.wrote {
+		t.db.kept.Store(op)
+	}
 	for name, s := range t.seqs {
 		t.db.seqs[name] = s.is
 	}
@@ -264,7 +275,11 @@ func (t *tx) commit() (verdict, error) {
 }
 
 func judgeResolve(err error) verdict {
-	if errors.Is(err, store.ErrStaleTerm) {
+	var gone forgotten
+	switch {
+	case errors.As(err, &gone):
+		return forgot
+	case errors.Is(err, store.ErrStaleTerm):
 		return stale
 	}
 	return final
@@ -279,12 +294,14 @@ func (db *DB) resolve(ctx context.Context, op int64) (happened bool, err error) 
 	for n := 1; ; n++ {
 		term, last, err := db.lastOp(ctx)
 		switch {
-		case err == nil && term != db.Term():
-			db.lose()
+		case err == nil && db.standing(term, last) == stale:
+			why := db.lose(store.ErrStaleTerm)
 			if last == op {
 				return true, nil
 			}
-			return false, store.ErrStaleTerm
+			return false, why
+		case err == nil && db.standing(term, last) == forgot:
+			return false, db.lose(errForgotten)
 		case err == nil:
 			return last == op, nil
 		case judge(err) != away:
