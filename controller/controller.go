@@ -172,7 +172,7 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	}
 	life, err := lifecycle.New(lifecycle.Options{
 		DB: db, Events: events, Agents: tun, Catalogue: renderer{catalogue}, Strategy: placement.Strategy(cfg.Strategy),
-		RequireSafeRuntime: cfg.RequireSafeRuntime, Logger: a.log, Metrics: reg,
+		RequireSafeRuntime: cfg.RequireSafeRuntime, Recall: tun.Recall, Logger: a.log, Metrics: reg,
 	})
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 // Describe completes what the flags say with what the machine says.
 func Describe(f protocol.NodeFacts, data, bridges string) protocol.NodeFacts {
 	f.Hostname, _ = os.Hostname()
-	f.MachineID = firstLine("/sys/class/dmi/id/product_serial", "/sys/class/dmi/id/product_uuid", "/etc/machine-id")
+	f.MachineID = firstLine("/sys/class/dmi/id/product_uuid", "/sys/class/dmi/id/product_serial", "/etc/machine-id")
 	f.Arch, f.Protocol, f.CPUs = runtime.GOARCH, protocol.Version, runtime.NumCPU()
 	f.OS = osName()
 	var u unix.Utsname
@@ -40,16 +40,34 @@ func Describe(f protocol.NodeFacts, data, bridges string) protocol.NodeFacts {
 	return f
 }
 
-// firstLine reads the first of the files that says something.
+// firstLine reads the first of the files that says which machine this is.
 func firstLine(files ...string) string {
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		line, _, _ := strings.Cut(string(text), "\n")
-		if line = strings.TrimSpace(line); err == nil && line != "" && !strings.EqualFold(line, "none") && !strings.HasPrefix(line, "Not ") {
+		if line = strings.TrimSpace(line); err == nil && !placeholder(line) {
 			return line
 		}
 	}
 	return ""
+}
+
+// placeholder tells whether a line of the firmware is what its maker left there: many machines say the same, or another firmware of
+// the same machine says something else.
+func placeholder(line string) bool {
+	line = strings.ToLower(line)
+	for _, p := range []string{"not ", "to be filled", "default string", "system serial number", "serial number", "chassis serial", "oem", "o.e.m", "empty", "unknown", "none", "invalid", "n/a"} {
+		if strings.HasPrefix(line, p) {
+			return true
+		}
+	}
+	for _, counted := range []string{"0123456789", "1234567890", "03000200-0400-0500-0006-000700080009"} {
+		if line == counted || line == counted[1:] {
+			return true
+		}
+	}
+	digits := strings.NewReplacer("-", "", " ", "", ".", "").Replace(line)
+	return len(digits) == 0 || strings.Trim(digits, digits[:1]) == "" // 0, 00000000-0000-…, ffffffff-ffff-…, xxxx
 }
 
 func osName() string {

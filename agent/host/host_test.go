@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -188,4 +189,28 @@ func BenchmarkSample50(b *testing.B) {
 		h.take(time.Now())
 	}
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/5*100, "%core@5s")
+}
+
+// TestF08MachineID: what a maker left unfilled is no identity, and the firmware's UUID comes before a serial number.
+func TestF08MachineID(t *testing.T) {
+	for line, want := range map[string]bool{
+		"": true, "0": true, "None": true, "Not Specified": true, "To Be Filled By O.E.M.": true, "Default string": true, "System Serial Number": true,
+		"00000000-0000-0000-0000-000000000000": true, "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF": true, "03000200-0400-0500-0006-000700080009": true, "0123456789": true, "123456789": true,
+		"4c4c4544-0042-3510-8052-b4c04f4d3332": false, "CZJ1234567": false, "i-0abcd1234": false, "5f0e6f2b7f4e4c7e9b0a5c3d2e1f0a9b": false, "10": false,
+	} {
+		if got := placeholder(line); got != want {
+			t.Errorf("%q: %t", line, got)
+		}
+	}
+	dir := t.TempDir()
+	var files []string
+	for i, text := range []string{"Default string\n", "  4c4c4544-0042  \nmore\n", "serial\n"} {
+		files = append(files, filepath.Join(dir, strconv.Itoa(i)))
+		if err := os.WriteFile(files[i], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := firstLine(append([]string{filepath.Join(dir, "none")}, files...)...); got != "4c4c4544-0042" {
+		t.Errorf("the machine is %q", got)
+	}
 }

@@ -55,6 +55,9 @@ func adoptBooking(tx store.Tx, s Server, now time.Time) error {
 	b := Booking{Server: s.ID, Node: s.Node, DiskBytes: s.DiskBytes, Port: s.Spec.HostPort, BookedAt: now.UTC()}
 	if Active(s.Observed) {
 		b.Runs, b.Confirmed, b.MemoryBytes, b.CPUMillis = true, Container(s.Observed), s.MemoryBytes, s.CPUMillis
+		if s.Observed.MemoryBytes > 0 { // as Confirm: what the container may use, whatever the row says
+			b.MemoryBytes, b.CPUMillis = s.Observed.MemoryBytes, s.Observed.CPUMillis
+		}
 		if !b.Confirmed {
 			b.ExpiresAt = now.UTC().Add(ReservationTTL)
 		}

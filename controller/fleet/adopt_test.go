@@ -44,6 +44,112 @@ func TestF25AdoptBooks(t *testing.T) {
 	}
 }
 
+// TestF25AdoptBooksTheContainer: the booking of what is adopted follows the container's own limits.
+func TestF25AdoptBooksTheContainer(t *testing.T) {
+	r := newRig(t)
+	runs := protocol.Observed{Server: "srv_b", Epoch: 4, State: protocol.StateRunning, Container: "c", MemoryBytes: 3 * gib, CPUMillis: 700}
+	f := fleet.Finding{Node: "node_n1", Server: "srv_b", Agent: runs, Detail: &protocol.Detail{Spec: protocol.Spec{Server: "srv_b", Image: "x", HostPort: 25566, MemoryBytes: gib}}}
+	r.do(func(tx store.Tx) error {
+		_, err := fleet.Adopt(tx, fleet.Server{ID: "srv_b", Name: "b"}, f, now)
+		return err
+	})
+	if _, b := r.get("srv_b"); b.MemoryBytes != 3*gib || b.CPUMillis != 700 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// hears takes an inventory and gives the recovery and the row after it.
+func (r rig) hears(node string, at time.Time, inv ...protocol.Observed) (rec fleet.Recovery, silent []string) {
+	r.t.Helper()
+	r.do(func(tx store.Tx) error {
+		if err := fleet.Inventory(tx, r.log, node, inv, at); err != nil {
+			return err
+		}
+		n, err := fleet.Nodes.Get(tx, node)
+		if err != nil {
+			return err
+		}
+		rec, err = fleet.ReadRecovery(tx)
+		silent = rec.Heard(map[string]fleet.Node{node: n})
+		return err
+	})
+	return rec, silent
+}
+
+func (r rig) revoke(node string) {
+	r.t.Helper()
+	r.do(func(tx store.Tx) error {
+		n, err := fleet.Nodes.Get(tx, node)
+		if err != nil {
+			return err
+		}
+		n.Revoked = true
+		if err := fleet.DropFindings(tx, node); err != nil {
+			return err
+		}
+		return fleet.Nodes.Put(tx, n)
+	})
+}
+
+// TestF25EnrolledAnew: a machine that was enrolled again names the servers of its revoked self at the epochs that the store gave.
+// Each waits for a choice, the cluster does not. While the old node counts it is a sign; a higher epoch always is.
+func TestF25EnrolledAnew(t *testing.T) {
+	for name, c := range map[string]struct {
+		revoked bool
+		epoch   int64
+		open    bool
+	}{"revoked": {true, 1, false}, "not revoked": {false, 1, true}, "revoked, higher": {true, 2, true}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.add("srv_a", nil)
+			r.assign("srv_a", "node_n1")
+			if c.revoked {
+				r.revoke("node_n1")
+			}
+			for range 2 {
+				rec, silent := r.hears("node_n2", now, protocol.Observed{Server: "srv_a", Epoch: c.epoch, State: protocol.StateRunning, Container: "c"})
+				if rec.Open != c.open || rec.Undecided != 1 || len(silent) != 0 {
+					t.Fatalf("%+v, silent %v", rec, silent)
+				}
+			}
+			r.do(func(tx store.Tx) error {
+				g, err := fleet.ReadGate(tx)
+				if !g.Frozen("srv_a") || g.Frozen("srv_other") != c.open {
+					t.Errorf("%+v", g)
+				}
+				return err
+			})
+		})
+	}
+}
+
+// TestF25RevokedInTheMode: the epoch that a revoked node had is never given again: its copy may still run.
+func TestF25RevokedInTheMode(t *testing.T) {
+	r := newRig(t)
+	r.add("srv_a", nil)
+	r.hears("node_n1", now, protocol.Observed{Server: "srv_a", Epoch: 7, State: protocol.StateRunning, Container: "c"})
+	r.revoke("node_n1")
+	if s := r.assign("srv_a", "node_n2"); s.Epoch <= 7 {
+		t.Errorf("epoch %d is given a second time", s.Epoch)
+	}
+}
+
+// TestF25BuriedCopyIsSetAside: a copy of a deleted server that comes back is not left to run for nobody.
+func TestF25BuriedCopyIsSetAside(t *testing.T) {
+	r := newRig(t)
+	r.add("srv_a", nil)
+	s := r.assign("srv_a", "node_n1")
+	r.do(func(tx store.Tx) error { return fleet.Gone(tx, r.log, s, now) })
+	rec, _ := r.hears("node_n1", now, protocol.Observed{Server: "srv_a", Epoch: s.Epoch, State: protocol.StateRunning, Container: "c"})
+	r.do(func(tx store.Tx) error {
+		told, err := fleet.Told(tx, "node_n1", "srv_a", fleet.Gate{})
+		if told != s.Epoch+1 || rec.Open {
+			t.Errorf("told %d of epoch %d; %+v", told, s.Epoch, rec)
+		}
+		return err
+	})
+}
+
 // TestF25TombstonesAreBounded: a deleted server is remembered, and those of long ago go.
 func TestF25TombstonesAreBounded(t *testing.T) {
 	r := newRig(t)

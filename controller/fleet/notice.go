@@ -29,6 +29,7 @@ func judge(tx store.Tx, node string, o protocol.Observed, inMode bool, r Recover
 func signs(tx store.Tx, node string, inventory []protocol.Observed, r Recovery, at time.Time) (map[string]Finding, error) {
 	out := map[string]Finding{}
 	inMode := r.Open
+	opens := false
 	for range 2 { // what counts only in the mode is looked at again when this inventory opens it
 		for _, o := range inventory {
 			if store.CheckKey(o.Server) != nil {
@@ -38,11 +39,17 @@ func signs(tx store.Tx, node string, inventory []protocol.Observed, r Recovery, 
 			if err != nil {
 				return nil, err
 			}
-			if sign != "" {
-				out[o.Server] = finding(sign, node, o, s, at)
+			if sign == "" {
+				continue
 			}
+			f := finding(sign, node, o, s, at)
+			if f.Quiet, err = quiet(tx, f); err != nil {
+				return nil, err
+			}
+			out[o.Server] = f
+			opens = opens || !f.Quiet
 		}
-		if inMode || len(out) == 0 {
+		if inMode || !opens {
 			break
 		}
 		inMode = true
@@ -51,6 +58,19 @@ func signs(tx store.Tx, node string, inventory []protocol.Observed, r Recovery, 
 		return out, nil
 	}
 	return out, missing(tx, node, inventory, out, at)
+}
+
+// quiet tells whether a finding is about one server and says nothing of the store's age: the epoch is one that the store gave, to a
+// node that was revoked since. Its machine was enrolled anew and kept what it had.
+func quiet(tx store.Tx, f Finding) (bool, error) {
+	if f.Sign != SignAhead || f.Agent.Epoch != f.StoreEpoch || f.StoreNode == "" || f.StoreNode == f.Node {
+		return false, nil
+	}
+	n, err := Nodes.Get(tx, f.StoreNode)
+	if fault.KindOf(err) == fault.NotFound {
+		return false, nil
+	}
+	return n.Revoked, err
 }
 
 // missing adds the servers whose world should be on the node and is not.
@@ -126,7 +146,7 @@ func noteOne(tx store.Tx, log Events, f, was Finding, at time.Time) error {
 	if was.ID != "" && !was.Undecided() && !claimsMore(f, was) {
 		return nil // decided: the same claim again is the node that has not been told yet
 	}
-	if was.ID == "" || claimsMore(f, was) { // what an operator left undecided opens nothing anew
+	if !f.Quiet && (was.ID == "" || claimsMore(f, was)) { // what an operator left undecided opens nothing anew
 		if err := enter(tx, log, f.Sign, f.Node, at); err != nil {
 			return err
 		}
@@ -202,8 +222,12 @@ func DropFindings(tx store.Tx, node string) error {
 		if err != nil {
 			return err
 		}
-		if f.Undecided() {
-			ids = append(ids, f.ID)
+		if !f.Undecided() {
+			continue
+		}
+		ids = append(ids, f.ID)
+		if err := rise(tx, f); err != nil {
+			return err
 		}
 	}
 	for _, id := range ids {
@@ -212,6 +236,32 @@ func DropFindings(tx store.Tx, node string) error {
 		}
 	}
 	return Recount(tx)
+}
+
+// rise sees to it that the epoch which a node that does not count any more has of a server is never given to another: its copy may still
+// run. Where another node's claim waits for a choice too, the row is left to that choice: a floor is told, and would set that copy aside.
+func rise(tx store.Tx, f Finding) error {
+	if f.Sign != SignAhead {
+		return nil
+	}
+	open, err := Open(tx, f.Server)
+	if err != nil {
+		return err
+	}
+	for _, o := range open {
+		if o.Node != f.Node {
+			return nil
+		}
+	}
+	s, err := Servers.Get(tx, f.Server)
+	if fault.KindOf(err) == fault.NotFound || err == nil && s.Floor > f.Agent.Epoch {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.Floor = f.Agent.Epoch + 1
+	return Servers.Put(tx, s)
 }
 
 // Recount keeps Recovery.Undecided right; call it after findings were written.

@@ -53,6 +53,9 @@ func Inventory(tx store.Tx, log Events, node string, inventory []protocol.Observ
 	if err := note(tx, log, node, found, at); err != nil {
 		return err
 	}
+	if err := heard(tx, node, at); err != nil {
+		return err
+	}
 	named := map[string]bool{}
 	for _, o := range inventory {
 		named[o.Server] = true
@@ -76,6 +79,19 @@ func Inventory(tx store.Tx, log Events, node string, inventory []protocol.Observ
 		}
 	}
 	return nil
+}
+
+// heard writes down that the node has said what it has: also when that very word opened the recovery mode.
+func heard(tx store.Tx, node string, at time.Time) error {
+	n, err := Nodes.Get(tx, node)
+	if fault.KindOf(err) == fault.NotFound || err == nil && !n.InventoryAt.Before(at) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	n.InventoryAt = at.UTC()
+	return Nodes.Put(tx, n)
 }
 
 // Epochs gives the current epoch of each server of an inventory that the controller knows, for protocol.Welcome.
@@ -206,7 +222,7 @@ func Gone(tx store.Tx, log Events, s Server, at time.Time) error {
 	if err := Servers.Delete(tx, s.ID); err != nil {
 		return err
 	}
-	if err := bury(tx, Tombstone{Server: s.ID, Name: s.Name, Node: s.Node, At: at.UTC()}); err != nil {
+	if err := bury(tx, Tombstone{Server: s.ID, Name: s.Name, Node: s.Node, Floor: max(s.Epoch+1, s.Floor), At: at.UTC()}); err != nil {
 		return err
 	}
 	_, err := log.Append(tx, event.Event{Type: "server.deleted", At: at, Server: s.ID, Node: s.Node, Owner: s.Owner, Actor: s.DesiredBy, Data: event.JSON(map[string]any{"name": s.Name})})

@@ -70,7 +70,9 @@ type Finding struct {
 
 	Agent  protocol.Observed `json:"agent,omitzero"`   // what the node says of the server, as of Seen
 	Detail *protocol.Detail  `json:"detail,omitempty"` // what the node has in its journal; nil: not told yet
-	Facts  int64             `json:"facts,omitempty"`  // reports of the server that were not taken meanwhile
+	// Quiet: it freezes its server and opens no mode, see quiet.
+	Quiet bool  `json:"quiet,omitempty"`
+	Facts int64 `json:"facts,omitempty"` // reports of the server that were not taken meanwhile
 
 	Term     int64  `json:"term,omitempty"` // SignTerm
 	From     int64  `json:"from,omitempty"` // SignReports: the first lost report

@@ -12,7 +12,8 @@ type Tombstone struct {
 	Server string `json:"server"`
 	Name   string `json:"name"`
 	Node   string `json:"node,omitempty"`
-	// Floor is set when an operator decided that the server does not exist: what a node has of it is set aside.
+	// Floor is above every epoch that counted: a copy that comes back, of a disk that was restored or of a start that was late, is set
+	// aside instead of running for nobody. 0 in rows of before.
 	Floor int64     `json:"floor,omitempty"`
 	At    time.Time `json:"at"`
 }

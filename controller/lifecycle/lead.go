@@ -2,7 +2,9 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,8 +58,9 @@ func (l *Lifecycle) Lead(ctx context.Context, actor string) (int64, error) {
 	})
 }
 
-// EndRecovery lets the controller act by itself again. While something is undecided it is refused, unless leave says that those
-// servers stay frozen. Ending twice is no error. Kinds: conflict (names what is undecided).
+// EndRecovery lets the controller act by itself again. While something is undecided, or a node has not said what it has, it is
+// refused, unless leave says that it ends all the same: undecided servers stay frozen, and what a silent node runs may be started a
+// second time elsewhere. Ending twice is no error. Kinds: conflict (names what is undecided and who is silent).
 func (l *Lifecycle) EndRecovery(ctx context.Context, actor string, leave bool) error {
 	now := time.Now().UTC()
 	return l.update(ctx, func(tx store.Tx) error {
@@ -68,8 +71,39 @@ func (l *Lifecycle) EndRecovery(ctx context.Context, actor string, leave bool) e
 		if r.Undecided > 0 && !leave {
 			return undecided(tx, r.Undecided)
 		}
+		if silent, err := silentNodes(tx, r); err != nil || len(silent) > 0 && !leave {
+			return errors.Join(err, unheard(silent))
+		}
 		return fleet.EndRecovery(tx, l.events, actor, now)
 	})
+}
+
+// silentNodes names the nodes that have not said what they have since the recovery began, in order.
+func silentNodes(tx store.Tx, r fleet.Recovery) ([]string, error) {
+	nodes := map[string]fleet.Node{}
+	for n, err := range fleet.Nodes.Range(tx, "", nil, nil, 0, false) {
+		if err != nil {
+			return nil, err
+		}
+		nodes[n.ID] = n
+	}
+	silent := r.Heard(nodes)
+	slices.Sort(silent)
+	return silent, nil
+}
+
+// unheard: a server that the store believes nowhere may run on a node that nobody has heard, and would be started a second time.
+func unheard(silent []string) error {
+	if len(silent) == 0 {
+		return nil
+	}
+	const most = 10
+	names, more := silent, ""
+	if len(names) > most {
+		names, more = names[:most], fmt.Sprintf(" and %d more", len(silent)-most)
+	}
+	return fault.New(fault.Conflict, fmt.Sprintf("%d nodes have not said what they have since the recovery began: %s%s", len(silent), strings.Join(names, ", "), more),
+		"start their agents and wait; revoke one whose machine is gone for good (`controller node revoke NAME`); or end it all the same with --yes: what runs on them may then be started a second time")
 }
 
 func undecided(tx store.Tx, count int64) error {

@@ -58,9 +58,12 @@ type Options struct {
 	Strategy  placement.Strategy // "" = auto
 	// RequireSafeRuntime keeps servers off degraded nodes.
 	RequireSafeRuntime bool
-	Every              time.Duration // period of the loop; 0 = 2 s
-	Logger             *slog.Logger  // nil: silent
-	Metrics            prometheus.Registerer
+	// Recall has a node (by id, "" is all) say hello again; controller/tunnel does. It is for nodes that were connected before a recovery
+	// mode began, and after one has ended by itself: nobody was told of epochs meanwhile. nil: nothing.
+	Recall  func(ctx context.Context, node, reason string)
+	Every   time.Duration // period of the loop; 0 = 2 s
+	Logger  *slog.Logger  // nil: silent
+	Metrics prometheus.Registerer
 }
 
 // Lifecycle is safe for use by many goroutines.
@@ -71,6 +74,7 @@ type Lifecycle struct {
 	catalogue Catalogue
 	strategy  placement.Strategy
 	safe      bool
+	recall    func(ctx context.Context, node, reason string)
 	every     time.Duration
 	log       *slog.Logger
 	reg       prometheus.Registerer
@@ -97,6 +101,9 @@ func New(o Options) (*Lifecycle, error) {
 	if o.Every <= 0 {
 		o.Every = 2 * time.Second
 	}
+	if o.Recall == nil {
+		o.Recall = func(context.Context, string, string) {}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -107,7 +114,7 @@ func New(o Options) (*Lifecycle, error) {
 	return &Lifecycle{
 		db: o.DB, events: o.Events, agents: o.Agents, catalogue: o.Catalogue, strategy: strategy, safe: o.RequireSafeRuntime,
 		every: o.Every, log: o.Logger.With("room", "lifecycle"), reg: o.Metrics, m: m, kicker: loop.NewKicker(),
-		sent: map[string]Sent{}, flight: map[string]int{},
+		recall: o.Recall, sent: map[string]Sent{}, flight: map[string]int{},
 	}, nil
 }
 

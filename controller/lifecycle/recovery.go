@@ -118,13 +118,7 @@ func (l *Lifecycle) tend(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if v.Open && v.Auto && v.Undecided == 0 && len(v.Silent) == 0 {
-		return l.update(ctx, func(tx store.Tx) error {
-			r, err := fleet.ReadRecovery(tx)
-			if err != nil || !r.Auto || r.Undecided != 0 {
-				return err
-			}
-			return fleet.EndRecovery(tx, l.events, self, now)
-		})
+		return l.endByItself(ctx, now)
 	}
 	const askEvery = 5 * time.Second
 	l.mu.Lock()
@@ -136,6 +130,7 @@ func (l *Lifecycle) tend(ctx context.Context, now time.Time) error {
 	if !due {
 		return nil
 	}
+	l.hear(ctx, v)
 	byNode := map[string][]string{}
 	for _, f := range v.Findings {
 		if f.Undecided() && f.Detail == nil && (f.Sign == fleet.SignAhead || f.Sign == fleet.SignUnknown) && len(byNode[f.Node]) < 64 {
@@ -150,6 +145,42 @@ func (l *Lifecycle) tend(ctx context.Context, now time.Time) error {
 		})
 	}
 	return nil
+}
+
+// endByItself ends a restore that nobody contradicts, and tells every node what it was not told meanwhile.
+func (l *Lifecycle) endByItself(ctx context.Context, now time.Time) error {
+	ended := false
+	err := l.update(ctx, func(tx store.Tx) error {
+		ended = false
+		r, err := fleet.ReadRecovery(tx)
+		if err != nil || !r.Open || !r.Auto || r.Undecided != 0 {
+			return err
+		}
+		if silent, err := silentNodes(tx, r); err != nil || len(silent) > 0 {
+			return err // one that joined since it was looked at
+		}
+		ended = true
+		return fleet.EndRecovery(tx, l.events, self, now)
+	})
+	if err == nil && ended {
+		l.wg.Go(func() { l.recall(ctx, "", "the recovery mode has ended") })
+	}
+	return err
+}
+
+// hear has nodes that were connected before the mode began say what they have now: their last word was not looked at for all signs.
+func (l *Lifecycle) hear(ctx context.Context, v RecoveryView) {
+	const most = 256 // at a time: games notice nothing, the controller does
+	n := 0
+	for id, node := range v.Nodes {
+		if !v.Open || node.Revoked || node.Session == nil || !node.InventoryAt.Before(v.Since) || !node.Session.Since.Before(v.Since) {
+			continue
+		}
+		if n++; n > most {
+			return
+		}
+		l.wg.Go(func() { l.recall(ctx, id, "the recovery mode has begun") })
+	}
 }
 
 // maxDetail bounds what one node may have stored about one server.

@@ -112,6 +112,9 @@ func TestF25RestoreUncontradicted(t *testing.T) {
 		if v := w.recovery(); v.Open || w.events("node.recovery_opened") != 1 || w.events("node.recovery_ended") != 1 {
 			t.Errorf("after all were heard: %+v", v.Recovery)
 		}
+		if n := w.recalls(""); n != 1 {
+			t.Errorf("nodes were told %d times of the epochs that they were not told of meanwhile", n)
+		}
 		if a.starts+b.starts != starts {
 			t.Error("something was started")
 		}
@@ -122,6 +125,60 @@ func TestF25RestoreUncontradicted(t *testing.T) {
 		w.must(w.lc.Begin(t.Context()))
 		if w.recovery().Open {
 			t.Error("a start without a restore opens it again")
+		}
+	})
+}
+
+// TestF25SilentNode: a server that the backup has nowhere runs on a node that nobody has heard. The mode does not end over it
+// unless somebody says so, else the world would run twice (I1).
+func TestF25SilentNode(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a, b := w.node("n1", 8*gib), w.node("n2", 8*gib)
+		w.create("alpha", gib)
+		a.disconnect()
+		b.disconnect()
+		_, err := w.lc.Start(t.Context(), "alice", "alpha") // nowhere: it waits
+		w.must(err)
+		saved := w.backup()
+		a.connect()
+		after(time.Minute)
+		w.state("alpha", "running")
+		w.restore(saved)
+		w.back(b)
+		w.refused(w.lc.EndRecovery(t.Context(), "olga", false), "n1")
+		w.refused(w.lc.EndRecovery(t.Context(), "olga", false), "--yes")
+		after(10 * time.Minute)
+		if !w.recovery().Open || b.starts != 0 {
+			t.Fatalf("%d starts beside the one that runs; %+v", b.starts, w.recovery().Recovery)
+		}
+		w.back(a)
+		w.must(second(w.lc.Adopt(t.Context(), "olga", "alpha")))
+		w.must(w.lc.EndRecovery(t.Context(), "olga", false))
+		after(time.Minute)
+		w.state("alpha", "running")
+		if a.up() != 1 || b.starts != 0 {
+			t.Errorf("%d run on n1, %d starts on n2", a.up(), b.starts)
+		}
+	})
+}
+
+// TestF25ConnectedIsAskedAgain: a node that was connected before a contradiction opened the mode is not silent for ever: it is asked.
+func TestF25ConnectedIsAskedAgain(t *testing.T) {
+	scene(t, func(t *testing.T, w *world) {
+		a := w.node("n1", 8*gib)
+		w.back(a)
+		w.must(w.db.Update(t.Context(), func(tx store.Tx) error {
+			return fleet.NoticeTerm(tx, w.log, fleet.Node{ID: "node_x"}, w.db.Term()+1, w.db.Term(), time.Now())
+		}))
+		after(10 * time.Second)
+		if n := w.recalls(a.id); n == 0 || n > 3 {
+			t.Errorf("asked %d times", n)
+		}
+		w.back(a)
+		n := w.recalls(a.id)
+		after(time.Minute)
+		if now := w.recalls(a.id); now != n || len(w.recovery().Silent) != 0 {
+			t.Errorf("asked %d times more after it was heard; silent: %v", now-n, w.recovery().Silent)
 		}
 	})
 }

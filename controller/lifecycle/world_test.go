@@ -32,6 +32,26 @@ type world struct {
 
 	mu     sync.Mutex
 	agents map[string]*agent // by node id
+
+	recalled []string // nodes, "" is all
+}
+
+func (w *world) recall(_ context.Context, node, _ string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.recalled = append(w.recalled, node)
+}
+
+// recalls counts how often a node was asked to say hello again.
+func (w *world) recalls(node string) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range w.recalled {
+		if id == node {
+			n++
+		}
+	}
+	return n
 }
 
 func newWorld(t *testing.T) *world {
@@ -49,7 +69,7 @@ func (w *world) boot() {
 	w.must(err)
 	w.log, err = event.New(event.Options{DB: w.db})
 	w.must(err)
-	w.lc, err = lifecycle.New(lifecycle.Options{DB: w.db, Events: w.log, Agents: w, Catalogue: lifecycle.RenderFunc(render), Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
+	w.lc, err = lifecycle.New(lifecycle.Options{DB: w.db, Events: w.log, Agents: w, Catalogue: lifecycle.RenderFunc(render), Recall: w.recall, Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
 	w.must(err)
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol"
 )
 
 // TestF05DroppedReportsAreNoTimeTravel: a node that had no room for all its reports says so: they are noted as lost, and the store is
@@ -17,7 +18,12 @@ func TestF05DroppedReportsAreNoTimeTravel(t *testing.T) {
 	}{{"alpha", 100, false}, {"beta", 150, false}, {"gamma", 99, true}} {
 		c := newCluster(t)
 		s := c.joined(test.name)
-		req := greeting("run", 1)
+		first := s.session()
+		_, err := first.hello("run", 1)
+		must(t, err)
+		_, err = first.Report(t.Context(), reports(observed("srv_1", 1, 1, protocol.StateStarting))) // a row that has taken one
+		must(t, err)
+		req := greeting("run", 2)
 		req.NextSeq, req.DroppedSeq = 101, test.dropped
 		w, err := s.session().Hello(t.Context(), req)
 		must(t, err)

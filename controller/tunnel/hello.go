@@ -165,13 +165,14 @@ func (t *Tunnel) aheadOfUs(tx store.Tx, n fleet.Node, e Enrolment, req protocol.
 // arrive judges a new session and, if it is let in, writes what the agent says of its machine.
 func (t *Tunnel) arrive(tx store.Tx, p *peer, n *fleet.Node, e *Enrolment, req protocol.Hello, now time.Time) (greeting, error) {
 	v, uses := judge(e.Uses, now, req.Generation, req.Run, t.liveOf(p))
-	e.Uses = uses
 	why := "two running copies of its data directory use its key in turns"
-	if v == admitted && moved(n.Facts.MachineID, req.Facts.MachineID) {
+	if moved(n.Facts.MachineID, req.Facts.MachineID) {
 		if v = locked; t.liveOf(p) != nil {
 			v = stale // the machine that is there runs its games
 		}
 		why = "its identity comes from another machine than before: a disk was copied, or moved"
+	} else {
+		e.Uses = uses // what another machine tries is no use: it must not lock the one that is there
 	}
 	data := map[string]any{"remote": p.remote.String(), "generation": req.Generation}
 	switch v {
@@ -222,7 +223,8 @@ func (t *Tunnel) noteFacts(tx store.Tx, n *fleet.Node, e *Enrolment, req protoco
 	if lost := req.NextSeq - 1 - n.AckSeq; lost > 0 {
 		// Acknowledged once, unknown now: our state is older than that. The agent cannot send them again; its inventory tells the outcome.
 		// Or the node itself dropped them, because nobody took them for long: that says nothing about our state.
-		if req.NextSeq-1 > req.DroppedSeq {
+		// And of a row that never took a report nothing was forgotten: the machine was enrolled anew and kept its journal.
+		if req.NextSeq-1 > req.DroppedSeq && (n.AckSeq > 0 || n.AckRun != "") {
 			if err := fleet.NoticeLost(tx, t.opts.Events, *n, n.AckSeq+1, req.NextSeq-1, now); err != nil {
 				return err
 			}

@@ -195,7 +195,8 @@ func (t *Tunnel) who(ctx context.Context, tc *tls.Conn) (id string, key []byte, 
 	}
 	known := t.lookUp(ctx, id, spkiOf(cert.RawSubjectPublicKeyInfo))
 	if errors.Is(known, errNotKnown) {
-		return id, slices.Clone(cert.RawSubjectPublicKeyInfo), known
+		key, barred = stranger(known, cert, time.Now())
+		return id, key, barred
 	}
 	if err := expired(cert, time.Now()); err != nil {
 		return id, nil, err

@@ -156,8 +156,13 @@ func TestF25LostReports(t *testing.T) {
 	c := newCluster(t)
 	s := c.joined("alpha")
 	c.put(fleet.Server{ID: "srv_1", Name: "one", Node: s.node, Epoch: 1, Desired: fleet.Running})
+	first := s.session()
+	_, err := first.hello("run", 1)
+	must(t, err)
+	_, err = first.Report(t.Context(), reports(observed("srv_1", 1, 1, protocol.StateStarting)))
+	must(t, err)
 	call := s.session()
-	req := greeting("run", 1)
+	req := greeting("run", 2)
 	req.NextSeq = 41
 	w, err := call.Hello(t.Context(), req)
 	must(t, err)
@@ -165,12 +170,25 @@ func TestF25LostReports(t *testing.T) {
 	must(t, err)
 	again, err := call.Report(t.Context(), reports(observed("srv_1", 1, 41, protocol.StateRunning)))
 	must(t, err)
-	if w.AckSeq != 40 || ack.Seq != 42 || again.Seq != 42 || c.server("srv_1").Observed.State != protocol.StateStopped || c.server("srv_1").ObservedSeq != 2 {
+	if w.AckSeq != 40 || ack.Seq != 42 || again.Seq != 42 || c.server("srv_1").Observed.State != protocol.StateStopped || c.server("srv_1").ObservedSeq != 3 {
 		t.Errorf("ack %d, %+v, %+v, %+v", w.AckSeq, ack, again, c.server("srv_1").Observed)
 	}
 	r, all := c.recovery()
-	if f := all[fleet.SignReports]; !r.Open || r.Undecided != 0 || f.From != 1 || f.To != 40 {
+	if f := all[fleet.SignReports]; !r.Open || r.Undecided != 0 || f.From != 2 || f.To != 40 {
 		t.Errorf("%+v %+v", r, f)
+	}
+}
+
+// TestF25JournalOfBefore: a machine that was enrolled anew and kept its journal counts on; its new row has forgotten nothing.
+func TestF25JournalOfBefore(t *testing.T) {
+	c := newCluster(t)
+	s := c.joined("alpha")
+	req := greeting("run", 1)
+	req.NextSeq = 41
+	w, err := s.session().Hello(t.Context(), req)
+	must(t, err)
+	if r, _ := c.recovery(); r.Open || w.AckSeq != 40 {
+		t.Errorf("%+v, acknowledged %d", r, w.AckSeq)
 	}
 }
 

@@ -11,6 +11,10 @@ import (
 // revokedKeep is how long the row of a revoked node stays, so that people can see why it was cut off.
 const revokedKeep = 90 * 24 * time.Hour
 
+// strangerLife is how long after the end of its certificate a node that the store does not know is taken for one that joined after the
+// backup. It is less than revokedKeep by more than the life of a certificate: one whose row was trimmed is a stranger for good, and no sign.
+const strangerLife = 60 * 24 * time.Hour
+
 // TrimTokens deletes at most most join tokens that expired a week ago, and says how many. A later use is told that the token is
 // not known instead of that it expired.
 func TrimTokens(tx store.Tx, now time.Time, most int) (int, error) {

@@ -1,6 +1,8 @@
 package tunnel
 
 import (
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,6 +12,7 @@ import (
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/bolt"
+	"github.com/payperplay/payperplay/protocol"
 )
 
 func TestForgettable(t *testing.T) {
@@ -30,6 +33,20 @@ func TestForgettable(t *testing.T) {
 		if got := forgettable(test.node, now); got != test.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// TestF25StrangerOfLongAgo: no certificate of a node whose row was trimmed is young enough to be taken for a sign of an old store.
+func TestF25StrangerOfLongAgo(t *testing.T) {
+	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	for age, sign := range map[time.Duration]bool{-time.Hour: true, 59 * 24 * time.Hour: true, 61 * 24 * time.Hour: false, revokedKeep - nodeLife: false} {
+		key, err := stranger(errNotKnown, &x509.Certificate{NotAfter: now.Add(-age), RawSubjectPublicKeyInfo: []byte("k")}, now)
+		if errors.Is(err, errNotKnown) != sign || (key != nil) != sign || !sign && protocol.CodeOf(err) != protocol.Unauthorized {
+			t.Errorf("%s after the end of its certificate: %q, %v", age, key, err)
+		}
+	}
+	if revokedKeep-nodeLife <= strangerLife {
+		t.Errorf("a revoked node is forgotten after %s, its last certificate is young until %s", revokedKeep, nodeLife+strangerLife)
 	}
 }
 

@@ -2,7 +2,9 @@ package tunnel
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/payperplay/payperplay/controller/fault"
@@ -10,6 +12,15 @@ import (
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol"
 )
+
+// stranger judges a node that has papers of ours and no row: one whose papers ended long ago was revoked and trimmed since, and is turned
+// away for good; any other may have joined after the backup that was restored, and its key is kept for the operator's choice. Pure.
+func stranger(known error, cert *x509.Certificate, now time.Time) (key []byte, barred error) {
+	if now.Sub(cert.NotAfter) > strangerLife {
+		return nil, unknownNode()
+	}
+	return slices.Clone(cert.RawSubjectPublicKeyInfo), known
+}
 
 // unknown turns away a node that has papers of ours and no row, and writes it down for the operator: it joined after the backup
 // that was restored. Its name and addresses are its own words; its id is our CA's and its key was proven by the handshake.
