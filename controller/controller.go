@@ -72,6 +72,7 @@ type App struct {
 	store string // its address, without a password
 
 	lost         <-chan struct{} // closed when another controller has taken over the store
+	because      explained       // why lost is closed; nil when the store cannot tell
 	http, tunnel net.Listener
 	server       *http.Server
 
@@ -101,7 +102,7 @@ func (a *App) run(name string, run func(context.Context) error) {
 func New(ctx context.Context, cfg Config) (*App, error) {
 	a := &App{cfg: cfg, log: cfg.Logger}
 	if err := a.setup(ctx); err != nil {
-		return nil, errors.Join(err, a.Stop())
+		return nil, errors.Join(a.ended(atStart(err)), a.Stop())
 	}
 	return a, nil
 }
@@ -141,6 +142,7 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 		return err
 	}
 	a.lost, a.store = db.Lost(), address.String()
+	a.because, _ = db.(explained)
 	a.onStop("store", db.Close)
 
 	authority.Cluster = db.ClusterID()
@@ -326,18 +328,13 @@ func (a *App) Run(ctx context.Context) error {
 	select {
 	case err := <-done:
 		a.log.Info("controller is down; games run on")
-		if errors.Is(err, store.ErrStaleTerm) {
-			return ErrTakenOver
-		}
-		return err
+		return a.ended(err)
 	case <-a.lost:
-		a.log.Error("another controller has taken over the store: this one ends; games run on", "store", a.store)
-		return ErrTakenOver
+		err := a.ended(store.ErrStaleTerm)
+		a.log.Error("this controller has lost its store and ends; games run on", "store", a.store, "why", fault.Message(err))
+		return err
 	}
 }
-
-// ErrTakenOver ends a controller whose store is led by another one now.
-var ErrTakenOver = fault.Wrap(store.ErrStaleTerm, fault.Stale, "another controller has taken over the store: this one has ended; games run on", "use the other one; to come back to this one, stop the other first")
 
 // Stop takes down what New made, last first. It may be called after a New that failed half-way.
 func (a *App) Stop() error {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/payperplay/payperplay/controller"
+	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 )
 
@@ -56,7 +57,7 @@ func newServe(c *cli) *cobra.Command {
 			}
 			fmt.Fprintf(c.out, "PayPerPlay controller %s\n  web UI and API  %s\n  agents dial     %s\n  operator login  the token in %s\n", version, app.URL(), app.TunnelAddr(), app.TokenFile())
 			err = app.Run(cmd.Context())
-			if errors.Is(err, controller.ErrTakenOver) {
+			if errors.Is(err, store.ErrStaleTerm) {
 				return err // and end: stopping in order would tell the agents, which are another controller's now
 			}
 			return errors.Join(err, app.Stop())
