@@ -24,8 +24,7 @@ func (a *App) ended(err error) error {
 	if a.because != nil {
 		because = a.because.LostBecause()
 	}
-	if because != nil && errors.Is(because, store.ErrStaleTerm) && fault.KindOf(because) == fault.Stale &&
-		strings.Contains(fault.Message(because), "forgotten") {
+	if errors.Is(because, store.ErrForgotten) {
 		return because
 	}
 	return ErrTakenOver

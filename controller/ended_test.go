@@ -14,14 +14,7 @@ type reason struct{ error }
 
 func (r reason) LostBecause() error { return r.error }
 
-// staleToo is a reason that counts as the end of the term, as the store's own do.
-type staleToo struct{ error }
-
-func (staleToo) Is(target error) bool { return target == store.ErrStaleTerm } //nolint:errorlint // this is how errors.Is asks
-func (s staleToo) Unwrap() error      { return s.error }
-
 func TestF24Ended(t *testing.T) {
-	forgotten := staleToo{fault.New(fault.Stale, "Postgres has forgotten changes", "start the controller again")}
 	other := errors.New("other")
 	for _, test := range []struct {
 		name      string
@@ -33,8 +26,8 @@ func TestF24Ended(t *testing.T) {
 		{"superseded", store.ErrStaleTerm, reason{store.ErrStaleTerm}, ErrTakenOver, nil},
 		{"not told why", store.ErrStaleTerm, reason{}, ErrTakenOver, nil},
 		{"mapped already", ErrTakenOver, nil, ErrTakenOver, nil},
-		{"forgotten", store.ErrStaleTerm, reason{forgotten}, store.ErrStaleTerm, ErrTakenOver},
-		{"forgotten while it opens", forgotten, nil, store.ErrStaleTerm, ErrTakenOver},
+		{"forgotten", store.ErrStaleTerm, reason{store.ErrForgotten}, store.ErrForgotten, ErrTakenOver},
+		{"forgotten while it opens", store.ErrForgotten, nil, store.ErrForgotten, ErrTakenOver},
 		{"another failure", other, reason{}, other, ErrTakenOver},
 	} {
 		got := (&App{because: test.because}).ended(test.err)

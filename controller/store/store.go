@@ -102,11 +102,14 @@ var (
 	ErrConflict  = fault.New(fault.Conflict, "the value is taken", "choose another one")
 	ErrStaleTerm = fault.New(fault.Stale, "another controller has taken over this store", "let this one end; the new leader serves")
 	ErrMoved     = fault.New(fault.Precondition, "this store's state was moved to another address", "name that address with --store")
-	ErrInvalid   = fault.New(fault.Invalid, "the text cannot be stored", "use valid UTF-8 without NUL, at most 512 bytes where it is a key or an index")
-	ErrReadTx    = errors.New("store: a View cannot change anything")
-	ErrTxDone    = errors.New("store: transaction used after its closure returned")
-	ErrNested    = errors.New("store: transaction opened inside a transaction")
-	ErrRanging   = errors.New("store: table changed while a range over it is under way: collect first, then change")
+	// ErrForgotten is ErrStaleTerm too: this handle writes no more, and a new start is the cure.
+	ErrForgotten = fault.Wrap(ErrStaleTerm, fault.Stale, "the store has forgotten acknowledged changes (a failover to a standby that lagged, or a restored database)",
+		"start the controller again: it begins in recovery mode where nodes contradict")
+	ErrInvalid = fault.New(fault.Invalid, "the text cannot be stored", "use valid UTF-8 without NUL, at most 512 bytes where it is a key or an index")
+	ErrReadTx  = errors.New("store: a View cannot change anything")
+	ErrTxDone  = errors.New("store: transaction used after its closure returned")
+	ErrNested  = errors.New("store: transaction opened inside a transaction")
+	ErrRanging = errors.New("store: table changed while a range over it is under way: collect first, then change")
 )
 
 // DamagedError is a row whose bytes are not those that were written.

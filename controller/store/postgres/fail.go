@@ -22,15 +22,6 @@ const (
 
 var errClosed = fault.New(fault.Unavailable, "the store is closed", "the controller is shutting down: try again")
 
-// forgotten ends the handle as a takeover does, with another reason.
-type forgotten struct{ error }
-
-func (f forgotten) Is(target error) bool { return target == store.ErrStaleTerm } //nolint:errorlint // this is how errors.Is asks
-func (f forgotten) Unwrap() error        { return f.error }
-
-var errForgotten error = forgotten{fault.New(fault.Stale, "Postgres has forgotten acknowledged changes (a failover to a standby that lagged, or a restored database)",
-	"start the controller again: it begins in recovery mode where nodes contradict")}
-
 // verdict is what a failure means for the transaction.
 type verdict int
 

@@ -94,7 +94,7 @@ func (db *DB) led(ctx context.Context, conn *pgxpool.Conn, fn func(pgx.Tx) error
 		case v == stale:
 			return store.ErrStaleTerm
 		case v == forgot:
-			return errForgotten
+			return store.ErrForgotten
 		case v != clash && v != away, time.Now().After(deadline), conn.Conn().IsClosed():
 			return err
 		}

@@ -281,7 +281,7 @@ func (db *DB) watch(ctx context.Context) {
 			db.away.Store(time.Now().UnixNano())
 		case err != nil:
 		case term < mine, term == mine && op < kept:
-			_ = db.lose(errForgotten)
+			_ = db.lose(store.ErrForgotten)
 		case term > max(db.rising.Load(), db.Term()): // in this order: RaiseTerm sets the term before it clears rising
 			_ = db.lose(store.ErrStaleTerm)
 		default:

@@ -104,7 +104,7 @@ func (db *DB) moveTerm(ctx context.Context, to raised) (verdict, error) {
 		case err == nil && (v == done || was == to):
 			return done, nil
 		case err == nil && v == forgot:
-			return final, db.lose(errForgotten)
+			return final, db.lose(store.ErrForgotten)
 		case err == nil:
 			return final, db.lose(store.ErrStaleTerm)
 		case judge(err) != away && n == 1:

@@ -136,7 +136,7 @@ func (db *DB) attempts(ctx context.Context, start time.Time, fn func(store.Tx) e
 		case v == stale:
 			return nil, db.lose(store.ErrStaleTerm)
 		case v == forgot:
-			return nil, db.lose(errForgotten)
+			return nil, db.lose(store.ErrForgotten)
 		case v == careful && n < clashes:
 			watchful = true
 			continue
@@ -275,9 +275,8 @@ func (t *tx) commit() (verdict, error) {
 }
 
 func judgeResolve(err error) verdict {
-	var gone forgotten
 	switch {
-	case errors.As(err, &gone):
+	case errors.Is(err, store.ErrForgotten):
 		return forgot
 	case errors.Is(err, store.ErrStaleTerm):
 		return stale
@@ -301,7 +300,7 @@ func (db *DB) resolve(ctx context.Context, op int64) (happened bool, err error) 
 			}
 			return false, why
 		case err == nil && db.standing(term, last) == forgot:
-			return false, db.lose(errForgotten)
+			return false, db.lose(store.ErrForgotten)
 		case err == nil:
 			return last == op, nil
 		case judge(err) != away:
