@@ -73,7 +73,7 @@ func (c *cutter) serve(client net.Conn) {
 	c.mu.Lock()
 	c.conns = append(c.conns, client, server)
 	c.mu.Unlock()
-	var silent atomic.Bool
+	var silent, held atomic.Bool
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -81,7 +81,9 @@ func (c *cutter) serve(client net.Conn) {
 		for {
 			n, err := server.Read(buf)
 			if err != nil {
-				_ = client.Close()
+				if !held.Load() {
+					_ = client.Close()
+				}
 				return
 			}
 			if c.stalled.Load() {
@@ -104,6 +106,7 @@ func (c *cutter) serve(client net.Conn) {
 		if mode := c.mode.Load(); mode != 0 && bytes.Contains(buf[:n], c.mark) && c.mode.CompareAndSwap(mode, 0) {
 			c.cuts.Add(1)
 			if mode == 1 {
+				held.Store(true) // the client hears of it below
 				_ = server.Close()
 				if c.onCut != nil {
 					c.onCut()
