@@ -72,13 +72,11 @@ func (j *Journal) SeeTerm(ctx context.Context, term int64) error {
 
 // Generation gives the number of the next session of this data directory; it rises with every call, across restarts.
 func (j *Journal) Generation(ctx context.Context) (int64, error) {
-	var generation int64
-	err := j.do(ctx, func(tx *bolt.Tx) error {
+	return ask(ctx, j, func(tx *bolt.Tx) (generation int64, err error) {
 		if _, err := get(tx, bucketMeta, []byte("generation"), &generation); err != nil {
-			return err
+			return 0, err
 		}
 		generation++
-		return put(tx, bucketMeta, []byte("generation"), generation)
+		return generation, put(tx, bucketMeta, []byte("generation"), generation)
 	})
-	return generation, err
 }

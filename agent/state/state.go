@@ -8,7 +8,6 @@
 package state
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -206,7 +205,7 @@ func openFile(path string) (db *bolt.DB, err error) {
 			return f, err
 		}})
 	switch {
-	case err == nil && !isAt(opened, path): // another agent compacted it while this one waited for the lock
+	case err == nil && !durable.IsAt(opened, path): // another agent compacted it while this one waited for the lock
 		_ = db.Close()
 		return nil, protocol.Faultf(protocol.Conflict, "stop the other agent or give this one its own --data", "another agent runs on %s", filepath.Dir(path))
 	case err == nil:
@@ -218,16 +217,6 @@ func openFile(path string) (db *bolt.DB, err error) {
 	default:
 		return nil, damaged(path, err)
 	}
-}
-
-// isAt tells whether the open file still is the one that path names.
-func isAt(f *os.File, path string) bool {
-	have, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	named, err := os.Stat(path)
-	return err == nil && os.SameFile(have, named)
 }
 
 // safely turns bbolt's panics on torn pages into errors.
@@ -272,29 +261,4 @@ func (j *Journal) retry(fn func() error) error {
 		return err
 	}
 	return fn()
-}
-
-// do hands fn to the writer and waits until it is on disk. When ctx ends first, the write may still happen.
-func (j *Journal) do(ctx context.Context, fn func(*bolt.Tx) error) error {
-	w := &write{fn: fn, done: make(chan error, 1)}
-	select {
-	case j.writes <- w:
-	case <-j.closed:
-		return protocol.Faultf(protocol.Unavailable, "", "the agent is stopping")
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case err := <-w.done:
-		return err
-	case <-j.done:
-		select {
-		case err := <-w.done:
-			return err
-		default:
-			return protocol.Faultf(protocol.Unavailable, "", "the agent is stopping")
-		}
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -28,6 +29,45 @@ const (
 	// reserveEvery is how often it is tried to set the space aside again.
 	reserveEvery = time.Minute
 )
+
+// do hands fn to the writer and waits until it is on disk. When ctx ends first, the write may still happen.
+func (j *Journal) do(ctx context.Context, fn func(*bolt.Tx) error) error {
+	w := &write{fn: fn, done: make(chan error, 1)}
+	select {
+	case j.writes <- w:
+	case <-j.closed:
+		return protocol.Faultf(protocol.Unavailable, "", "the agent is stopping")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-w.done:
+		return err
+	case <-j.done:
+		select {
+		case err := <-w.done:
+			return err
+		default:
+			return protocol.Faultf(protocol.Unavailable, "", "the agent is stopping")
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ask is do for a write that has an answer. fn may run twice, so it starts from nothing each time, and a caller whose ctx ended first
+// gets no answer: the writer may be at work on it still.
+func ask[T any](ctx context.Context, j *Journal, fn func(*bolt.Tx) (T, error)) (T, error) {
+	var given, none T
+	err := j.do(ctx, func(tx *bolt.Tx) (err error) {
+		given, err = fn(tx)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return given, nil
+}
 
 // writer is the only goroutine that writes. What queues up during one fsync goes into the next transaction together.
 func (j *Journal) writer() {

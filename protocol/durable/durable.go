@@ -68,6 +68,16 @@ func SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// IsAt tells whether the open file still is the one that path names.
+func IsAt(f *os.File, path string) bool {
+	have, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(have, named)
+}
+
 // Sweep removes what writers of path that died have left behind, once it is older than age: a younger one may still be at work.
 // The last element of path may be a pattern as of filepath.Match.
 func Sweep(path string, age time.Duration) {
