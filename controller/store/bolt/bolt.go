@@ -48,12 +48,12 @@ type DB struct {
 	tables    map[string]*table
 	doubleRun bool
 	log       *slog.Logger
-	m         *metrics
+	m         *store.UpdateMetrics
 
 	maxBytes    int64
 	compactLive int64 // compactLive, smaller in tests
 
-	writer chan struct{} // held by the one Update under way
+	writer store.Turn // held by the one Update under way
 	broken atomic.Pointer[error]
 	stuck  atomic.Bool // bbolt's write lock was lost in a panic: Close must not wait for it
 	closed atomic.Bool
@@ -75,8 +75,8 @@ func (db *DB) Close() error {
 	if !db.closed.CompareAndSwap(false, true) {
 		return nil
 	}
-	db.writer <- struct{}{}
-	defer func() { <-db.writer }()
+	db.writer.Wait()
+	defer db.writer.Give()
 	if db.stuck.Load() {
 		return nil
 	}

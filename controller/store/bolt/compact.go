@@ -12,6 +12,7 @@ import (
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/durable"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 	bbolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
@@ -50,12 +51,10 @@ func (db *DB) Compact(ctx context.Context) (Compaction, error) {
 			fmt.Sprintf("the store holds %s, changes would have to wait too long while it is copied", protocol.FormatSize(live)),
 			"stop the controller, run `controller store compact --data DIR`, and start it again: games run on meanwhile")
 	}
-	select {
-	case db.writer <- struct{}{}:
-	case <-ctx.Done():
-		return Compaction{}, fault.Wrap(ctx.Err(), fault.KindOf(ctx.Err()), "the store was busy for too long", "try again")
+	if err := db.writer.Take(ctx); err != nil {
+		return Compaction{}, err
 	}
-	defer func() { <-db.writer }()
+	defer db.writer.Give()
 	if db.closed.Load() {
 		return Compaction{}, errClosed
 	}
@@ -218,7 +217,7 @@ func rewrite(ctx context.Context, src *bbolt.DB, path string, opts *bbolt.Option
 	if err := failpoint.Hit("store.compact.rename.after"); err != nil {
 		return next, true, err
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
 		return next, true, err
 	}
 	return next, true, failpoint.Hit("store.compact.after")
@@ -230,14 +229,6 @@ func noRoom(err error, path string) error {
 		return fault.Wrap(err, fault.ReadOnly, "the disk is full: the store was not compacted", "free space on the disk that holds "+path)
 	}
 	return err
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // copyFileOf copies every bucket into a new file at tmp, syncs it, reads it back and compares. The handle it gives is locked,

@@ -17,6 +17,7 @@ import (
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/storetest"
+	"github.com/payperplay/payperplay/protocol/durable"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 )
 
@@ -407,13 +408,13 @@ func TestF24LockOnAReplacedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = late.Close() }()
-	if !isAt(late, path) {
+	if !durable.IsAt(late, path) {
 		t.Error("the file is not where it is")
 	}
 	if _, err := db.Compact(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if isAt(late, path) {
+	if durable.IsAt(late, path) {
 		t.Error("a file that was replaced still counts as the store")
 	}
 	if _, err := Open(t.Context(), path, Options{}); fault.KindOf(err) != fault.Conflict {

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"fmt"
-	"runtime"
 	"runtime/debug"
 
 	"github.com/payperplay/payperplay/controller/store"
@@ -99,21 +98,4 @@ func bucket(tx *bbolt.Tx, name string) (b *bbolt.Bucket, err error) {
 		return nil, &store.DamagedError{Table: name, Why: "its bucket is missing"}
 	}
 	return b, nil
-}
-
-// inside tells whether this goroutine is in a closure of View or Update already. It looks at the stack, because the
-// closure is not handed a context that could say so.
-func inside() bool {
-	var pcs [64]uintptr
-	for skip := 3; ; skip += len(pcs) {
-		n := runtime.Callers(skip, pcs[:])
-		for _, pc := range pcs[:n] {
-			if f := runtime.FuncForPC(pc - 1); f != nil && f.Entry() == closureEntry {
-				return true
-			}
-		}
-		if n < len(pcs) {
-			return false
-		}
-	}
 }

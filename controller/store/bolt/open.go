@@ -17,6 +17,7 @@ import (
 
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol/durable"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 	bbolt "go.etcd.io/bbolt"
 	bberrors "go.etcd.io/bbolt/errors"
@@ -57,7 +58,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	}
 	db := &DB{
 		path: path, tables: map[string]*table{}, doubleRun: opts.DoubleRun, maxBytes: opts.MaxBytes, compactLive: compactLive,
-		log: opts.Logger, writer: make(chan struct{}, 1),
+		log: opts.Logger, writer: store.NewTurn(),
 	}
 	for _, def := range opts.Tables {
 		db.tables[def.Name] = &table{def: def, seed: crcTable(def.Name)}
@@ -129,7 +130,7 @@ func publish(tmp, path string, flags uint) error {
 	if err := unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, path, flags); err != nil {
 		return &os.LinkError{Op: "rename", Old: tmp, New: path, Err: err}
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return failpoint.Hit("store.rename.after")
@@ -174,7 +175,7 @@ func openFile(path string, opts *bbolt.Options) (b *bbolt.DB, err error) {
 	if errors.Is(err, bberrors.ErrTimeout) {
 		return nil, inUse(path)
 	}
-	if err == nil && !isAt(opened, path) {
+	if err == nil && !durable.IsAt(opened, path) {
 		return nil, errors.Join(inUse(path), b.Close()) // it was compacted or restored between the look and the lock
 	}
 	if err != nil {
@@ -182,16 +183,6 @@ func openFile(path string, opts *bbolt.Options) (b *bbolt.DB, err error) {
 			"look at the file's owner and mode; a damaged one is replaced with `controller store restore`")
 	}
 	return b, nil
-}
-
-// isAt tells whether the open file still is the one that path names.
-func isAt(f *os.File, path string) bool {
-	have, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	named, err := os.Stat(path)
-	return err == nil && os.SameFile(have, named)
 }
 
 func damagedFile(path, why string) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/protocol/durable"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 	bbolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
@@ -119,7 +120,7 @@ func holdTarget(target string) (release func(), err error) {
 		busy := inUse(target)
 		return nil, errors.Join(busy, f.Close())
 	}
-	if !isAt(f, target) { // compacted between the look and the lock
+	if !durable.IsAt(f, target) { // compacted between the look and the lock
 		return nil, errors.Join(inUse(target), f.Close())
 	}
 	return func() { _ = f.Close() }, nil

@@ -40,7 +40,7 @@ func (db *DB) View(ctx context.Context, fn func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if db.doubleRun && inside() {
+	if db.doubleRun && store.Inside(closureEntry) {
 		return store.ErrNested
 	}
 	defer catchFaults()()
@@ -59,16 +59,14 @@ func (db *DB) View(ctx context.Context, fn func(store.Tx) error) error {
 // Update runs fn as the only writer and commits.
 func (db *DB) Update(ctx context.Context, fn func(store.Tx) error) error {
 	start := time.Now()
-	if inside() {
+	if store.Inside(closureEntry) {
 		return store.ErrNested
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	select {
-	case db.writer <- struct{}{}:
-	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.KindOf(ctx.Err()), "the store was busy for too long", "try again")
+	if err := db.writer.Take(ctx); err != nil {
+		return err
 	}
 	after, err := db.update(ctx, start, fn)
 	if err != nil {
@@ -82,7 +80,7 @@ func (db *DB) Update(ctx context.Context, fn func(store.Tx) error) error {
 
 // update does what happens under the writer's lock and returns the functions to run after it.
 func (db *DB) update(ctx context.Context, start time.Time, fn func(store.Tx) error) ([]func(), error) {
-	defer func() { <-db.writer }()
+	defer db.writer.Give()
 	locked := time.Now()
 	if db.closed.Load() {
 		return nil, errClosed
@@ -97,7 +95,7 @@ func (db *DB) update(ctx context.Context, start time.Time, fn func(store.Tx) err
 		}
 	}
 	after, err := db.run(ctx, fn, true)
-	db.m.observe(locked.Sub(start), time.Since(locked), err)
+	db.m.Observe(locked.Sub(start), time.Since(locked), err)
 	return after, err
 }
 
@@ -130,7 +128,7 @@ func (db *DB) run(ctx context.Context, fn func(store.Tx) error, commit bool) ([]
 	return t.after, t.commit()
 }
 
-// closure calls the room's function. inside() looks for its frame, so it must have one.
+// closure calls the room's function. store.Inside looks for its frame, so it must have one.
 //
 //go:noinline
 func closure(t *tx, fn func(store.Tx) error) error { return fn(t) }

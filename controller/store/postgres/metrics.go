@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/payperplay/payperplay/controller/store"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 type metrics struct {
-	wait, update              prometheus.Histogram
-	failed, retries, resolved prometheus.Counter
-	size                      atomic.Int64
+	updates           *store.UpdateMetrics
+	retries, resolved prometheus.Counter
+	size              atomic.Int64
 }
 
 // newMetrics has the names that the embedded engine has, where they mean the same.
@@ -20,18 +21,12 @@ func newMetrics(reg prometheus.Registerer, writers, readers *pgxpool.Pool) (*met
 	if reg == nil {
 		return nil, nil
 	}
-	buckets := prometheus.ExponentialBuckets(0.0001, 4, 9) // 0.1 ms … 6.5 s
+	updates, err := store.NewUpdateMetrics(reg)
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "payperplay_store_write_wait_seconds", Help: "Time an update waited for the one before it.", Buckets: buckets,
-		}),
-		update: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "payperplay_store_update_seconds", Help: "Time of an update from its lock to its commit.", Buckets: buckets,
-		}),
-		failed:   counter("payperplay_store_update_failures_total", "Updates that were rolled back or could not be written."),
+		updates:  updates,
 		retries:  counter("payperplay_store_retries_total", "Updates that ran again after a lost connection, a deadlock or the like."),
 		resolved: counter("payperplay_store_commits_resolved_total", "Commits whose answer was lost and whose outcome was looked up."),
 	}
@@ -39,7 +34,7 @@ func newMetrics(reg prometheus.Registerer, writers, readers *pgxpool.Pool) (*met
 		return reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 	}
 	return m, errors.Join(
-		reg.Register(m.wait), reg.Register(m.update), reg.Register(m.failed), reg.Register(m.retries), reg.Register(m.resolved),
+		err, reg.Register(m.retries), reg.Register(m.resolved),
 		gauge("payperplay_store_size_bytes", "Size of the store's tables and indexes.", func() float64 { return float64(m.size.Load()) }),
 		gauge("payperplay_store_connections", "Connections to Postgres.", func() float64 {
 			return float64(writers.Stat().TotalConns() + readers.Stat().TotalConns())
@@ -51,13 +46,8 @@ func newMetrics(reg prometheus.Registerer, writers, readers *pgxpool.Pool) (*met
 }
 
 func (m *metrics) observe(wait, update time.Duration, err error) {
-	if m == nil {
-		return
-	}
-	m.wait.Observe(wait.Seconds())
-	m.update.Observe(update.Seconds())
-	if err != nil {
-		m.failed.Inc()
+	if m != nil {
+		m.updates.Observe(wait, update, err)
 	}
 }
 

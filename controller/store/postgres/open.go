@@ -50,7 +50,7 @@ func Open(ctx context.Context, url string, opts Options) (*DB, error) {
 	}
 	db := &DB{
 		source: s, tables: map[string]*table{}, doubleRun: opts.DoubleRun, backup: opts.Backup, log: opts.Logger,
-		writer: make(chan struct{}, 1), seqs: map[string]int64{}, lost: make(chan struct{}),
+		writer: store.NewTurn(), seqs: map[string]int64{}, lost: make(chan struct{}),
 	}
 	for _, def := range opts.Tables {
 		db.tables[def.Name] = newTable(s.schema, def)

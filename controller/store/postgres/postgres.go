@@ -67,7 +67,7 @@ type DB struct {
 	// Writers have their own connections: readers that fill the pool do not stop them.
 	writers, readers *pgxpool.Pool
 
-	writer   chan struct{}    // held by the one Update under way; guards the three below
+	writer   store.Turn       // held by the one Update under way; guards the three below
 	seqs     map[string]int64 // the last values as committed, as far as known; checked in each commit
 	op       int64            // number of the last Update that was sent; each term's begin at random, so that no two share one
 	unsure   raised           // a raise of the term whose outcome is not known
@@ -124,8 +124,8 @@ func (db *DB) Close() error {
 		return nil
 	}
 	db.stop()
-	db.writer <- struct{}{}
-	defer func() { <-db.writer }()
+	db.writer.Wait()
+	defer db.writer.Give()
 	db.watching.Wait()
 	db.readers.Close()
 	db.writers.Close()

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 )
@@ -42,12 +41,10 @@ func (db *DB) standing(term, op int64) verdict {
 // RaiseTerm makes the term at least atLeast, in the database first. It waits for the Update under way; what is committed
 // after it is of the new term. Another controller that has taken over meanwhile keeps the store: ErrStaleTerm.
 func (db *DB) RaiseTerm(ctx context.Context, atLeast int64) error {
-	select {
-	case db.writer <- struct{}{}:
-	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.KindOf(ctx.Err()), "the store was busy for too long", "try again")
+	if err := db.writer.Take(ctx); err != nil {
+		return err
 	}
-	defer func() { <-db.writer }()
+	defer db.writer.Give()
 	if db.closed.Load() {
 		return errClosed
 	}

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"runtime"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 )
@@ -50,7 +48,7 @@ func (db *DB) View(ctx context.Context, fn func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if db.doubleRun && inside() {
+	if db.doubleRun && store.Inside(closureEntry) {
 		return store.ErrNested
 	}
 	t := &tx{db: db, ctx: ctx, start: time.Now()}
@@ -70,16 +68,14 @@ func (db *DB) View(ctx context.Context, fn func(store.Tx) error) error {
 // Update runs fn as the only writer and commits.
 func (db *DB) Update(ctx context.Context, fn func(store.Tx) error) error {
 	start := time.Now()
-	if inside() {
+	if store.Inside(closureEntry) {
 		return store.ErrNested
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	select {
-	case db.writer <- struct{}{}:
-	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.KindOf(ctx.Err()), "the store was busy for too long", "try again")
+	if err := db.writer.Take(ctx); err != nil {
+		return err
 	}
 	after, err := db.update(ctx, start, fn)
 	if err != nil {
@@ -93,7 +89,7 @@ func (db *DB) Update(ctx context.Context, fn func(store.Tx) error) error {
 
 // update does what happens under the process's lock and returns the functions to run after it.
 func (db *DB) update(ctx context.Context, start time.Time, fn func(store.Tx) error) ([]func(), error) {
-	defer func() { <-db.writer }()
+	defer db.writer.Give()
 	locked := time.Now()
 	if db.closed.Load() {
 		return nil, errClosed
@@ -178,29 +174,12 @@ func (db *DB) run(ctx context.Context, t *tx, fn func(store.Tx) error, commit bo
 	return t.after, v, err
 }
 
-// closure calls the room's function. inside() looks for its frame, so it must have one.
+// closure calls the room's function. store.Inside looks for its frame, so it must have one.
 //
 //go:noinline
 func closure(t *tx, fn func(store.Tx) error) error { return fn(t) }
 
 var closureEntry = reflect.ValueOf(closure).Pointer()
-
-// inside tells whether this goroutine is in a closure of View or Update already. It looks at the stack, because the
-// closure is not handed a context that could say so.
-func inside() bool {
-	var pcs [64]uintptr
-	for skip := 3; ; skip += len(pcs) {
-		n := runtime.Callers(skip, pcs[:])
-		for _, pc := range pcs[:n] {
-			if f := runtime.FuncForPC(pc - 1); f != nil && f.Entry() == closureEntry {
-				return true
-			}
-		}
-		if n < len(pcs) {
-			return false
-		}
-	}
-}
 
 // end rolls back what was not committed.
 func (t *tx) end() {
