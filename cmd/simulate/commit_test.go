@@ -242,6 +242,7 @@ func (t *truth) led(c *controllerProcess) {
 
 // compare checks that a store that was opened again holds what was committed (I5).
 func (t *truth) compare(c *controllerProcess) {
+	t.w.drain() // of the last commit of the one that died
 	now := newRows()
 	err := c.db.inner.View(context.WithoutCancel(c.ctx), func(tx store.Tx) error {
 		snap, err := fleet.Read(tx, time.Now())

@@ -74,6 +74,10 @@ func (d *database) Update(ctx context.Context, fn func(store.Tx) error) error {
 	if !d.c.alive() {
 		return errGone
 	}
+	if err := d.c.w.writes.Take(ctx); err != nil { // else the witness could hear of two commits in the wrong order
+		return err
+	}
+	defer d.c.w.writes.Give()
 	hit := d.count()
 	rec := &record{}
 	err := d.inner.Update(ctx, func(tx store.Tx) error {

@@ -3,6 +3,7 @@ package simulate
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,12 +90,27 @@ func TestReplay(t *testing.T) {
 	same := 0
 	for seed := range uint64(n) { //nolint:gosec // not negative
 		a, b := play(t, seed+1, ca), play(t, seed+1, ca)
-		if !slices.Equal(a.trace.plans, b.trace.plans) {
-			t.Errorf("seed %d had other orders and faults the second time", seed+1)
+		for i, w := range []*world{a, b} {
+			for _, v := range w.violations() {
+				t.Errorf("seed %d, time %d: %s\n%s", seed+1, i+1, v, w.trace.tail(40))
+			}
+		}
+		if !slices.Equal(a.trace.plans, b.trace.plans) && !t.Failed() {
+			t.Errorf("seed %d had other orders and faults the second time: %s", seed+1, apart(a.trace.plans, b.trace.plans))
 		}
 		if a.trace.text() == b.trace.text() {
 			same++
 		}
 	}
 	fmt.Printf("replay: orders and faults of %d seeds were the same twice; the whole trace of %d\n", n, same)
+}
+
+// apart shows where two plans differ first.
+func apart(a, b []string) string {
+	for i := range max(len(a), len(b)) {
+		if i >= len(a) || i >= len(b) || a[i] != b[i] {
+			return fmt.Sprintf("line %d of %d and %d:\n%s\n%s", i, len(a), len(b), strings.Join(a[i:min(len(a), i+3)], "\n"), strings.Join(b[i:min(len(b), i+3)], "\n"))
+		}
+	}
+	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/tunnel"
 )
 
@@ -33,6 +34,7 @@ type world struct {
 	broken context.Context // ends with the first violation
 	stop   context.CancelFunc
 	bg     sync.WaitGroup // users, faults, readers
+	writes store.Turn     // of all controllers: a commit and its witness are one step
 
 	mu    sync.Mutex
 	round int
@@ -70,7 +72,7 @@ func rnd(seed uint64, actor ...any) *rand.Rand {
 
 // newWorld builds the cluster of a plan; nothing runs yet.
 func newWorld(t *testing.T, dir string, seed uint64, ca *tunnel.Authority) *world {
-	w := &world{t: t, dir: dir, seed: seed, plan: draw(seed), ca: ca, trace: newTrace()}
+	w := &world{t: t, dir: dir, seed: seed, plan: draw(seed), ca: ca, trace: newTrace(), writes: store.NewTurn()}
 	w.ctx, w.cancel = context.WithCancel(t.Context())
 	w.broken, w.stop = context.WithCancel(w.ctx)
 	w.truth = newTruth(w)
@@ -140,6 +142,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
+
+// drain lets everything end that is not waiting for something: virtual time does not pass before.
+func (w *world) drain() { time.Sleep(time.Nanosecond) }
 
 // trace is what happened, in order.
 type trace struct {
