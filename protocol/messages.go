@@ -70,6 +70,7 @@ type Hello struct {
 	Term          int64      `json:"term"`                  // highest the agent has seen
 	NextSeq       int64      `json:"next_seq"`              // first report not yet acknowledged
 	DroppedSeq    int64      `json:"dropped_seq,omitempty"` // reports up to here that were not acknowledged are lost: the node had no room for them
+	Mark          []byte     `json:"mark,omitempty"`        // the newest that a controller gave; only controllers can make one
 	InventoryHash string     `json:"inventory_hash"`        // sha256 over the sorted inventory; equal to the controller's = nothing to send
 	Inventory     []Observed `json:"inventory,omitempty"`   // full, unless the hash matched last time
 	Now           time.Time  `json:"now"`
@@ -83,6 +84,7 @@ type Welcome struct {
 	Term          int64  `json:"term"`
 	Session       string `json:"session"`
 	AckSeq        int64  `json:"ack_seq"`        // reports up to here are known
+	Mark          []byte `json:"mark,omitempty"` // vouches for Term and AckSeq: to be kept, and shown at each Hello
 	NeedInventory bool   `json:"need_inventory"` // send Hello again with the inventory
 	HeartbeatMS   int64  `json:"heartbeat_ms"`   // agent pings this often
 	DeadMS        int64  `json:"dead_ms"`        // silence after which either side gives up
@@ -99,8 +101,9 @@ type ReportBatch struct {
 
 // Ack covers all reports up to Seq. Resend means: the controller missed some, start again after Seq.
 type Ack struct {
-	Seq    int64 `json:"seq"`
-	Resend bool  `json:"resend,omitempty"`
+	Seq    int64  `json:"seq"`
+	Resend bool   `json:"resend,omitempty"`
+	Mark   []byte `json:"mark,omitempty"` // as Welcome's, for Seq
 }
 
 // StartRequest orders a start.

@@ -90,17 +90,19 @@ func (j *Journal) Ack(ctx context.Context, seq int64) error {
 	if nothing {
 		return nil
 	}
-	return j.do(ctx, func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketReports).Cursor()
-		for k, v := c.First(); k != nil && int64(binary.BigEndian.Uint64(k)) <= seq; k, v = c.First() { // not Next, as in trim
-			j.bytes -= int64(len(k) + len(v))
-			if err := c.Delete(); err != nil {
-				return err
-			}
+	return j.do(ctx, func(tx *bolt.Tx) error { return j.forget(tx, seq) })
+}
+
+func (j *Journal) forget(tx *bolt.Tx, seq int64) error {
+	c := tx.Bucket(bucketReports).Cursor()
+	for k, v := c.First(); k != nil && int64(binary.BigEndian.Uint64(k)) <= seq; k, v = c.First() { // not Next, as in trim
+		j.bytes -= int64(len(k) + len(v))
+		if err := c.Delete(); err != nil {
+			return err
 		}
-		j.first = min(max(j.first, seq+1), j.next)
-		return nil
-	})
+	}
+	j.first = min(max(j.first, seq+1), j.next)
+	return nil
 }
 
 // NextSeq gives the Seq of the first report that is not acknowledged, or of the next one there will be.

@@ -20,9 +20,23 @@ type rebaser interface {
 	Rebase(ctx context.Context, after int64) error
 }
 
+// marker is a journal that keeps, with what was acknowledged, the controller's mark for it.
+type marker interface {
+	Mark() []byte
+	AckMarked(ctx context.Context, seq int64, mark []byte) error
+}
+
+// acknowledged forgets reports up to seq, and keeps the mark.
+func (l *link) acknowledged(ctx context.Context, seq int64, mark []byte) error {
+	if m, ok := l.a.opts.Reports.(marker); ok && len(mark) > 0 {
+		return m.AckMarked(ctx, seq, mark)
+	}
+	return l.a.opts.Reports.Ack(ctx, seq)
+}
+
 // known takes the controller's word for what it has. A number that was never given here means that this journal was lost or
 // restored: reports must go on after it, or they would be taken for old ones.
-func (l *link) known(ctx context.Context, ack int64) error {
+func (l *link) known(ctx context.Context, ack int64, mark []byte) error {
 	r := l.a.opts.Reports
 	if next := r.NextSeq() + r.Waiting(); ack >= next {
 		j, ok := r.(rebaser)
@@ -30,9 +44,11 @@ func (l *link) known(ctx context.Context, ack int64) error {
 			l.a.log.ErrorContext(ctx, "the journal is older than what the controller knows of it; reports up to there will not count", "controller_has", ack, "next", next)
 			return nil
 		}
-		return j.Rebase(ctx, ack)
+		if err := j.Rebase(ctx, ack); err != nil {
+			return err
+		}
 	}
-	return r.Ack(ctx, ack)
+	return l.acknowledged(ctx, ack, mark)
 }
 
 // push sends what waits after sent, batch by batch, until nothing is left; it gives what the controller has then.
@@ -62,7 +78,7 @@ func (l *link) push(sent int64) (int64, error) {
 		if ack.Seq <= sent && !ack.Resend {
 			return sent, nil
 		}
-		if err := r.Ack(l.ctx, ack.Seq); err != nil {
+		if err := l.acknowledged(l.ctx, ack.Seq, ack.Mark); err != nil {
 			return sent, err
 		}
 		l.a.m.reports.Add(float64(max(0, ack.Seq-sent)))

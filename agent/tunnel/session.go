@@ -167,7 +167,7 @@ func (l *link) hello(withInventory bool) (protocol.Welcome, error) {
 		return w, err
 	}
 	a.setClock(w.Now)
-	if err := l.known(ctx, w.AckSeq); err != nil {
+	if err := l.known(ctx, w.AckSeq, w.Mark); err != nil {
 		return w, err
 	}
 	if a.opts.Outdated != nil {
@@ -196,6 +196,9 @@ func (l *link) greeting(ctx context.Context, withInventory bool) (protocol.Hello
 	}
 	if r, ok := l.a.opts.Reports.(interface{ Dropped() int64 }); ok {
 		req.DroppedSeq = r.Dropped()
+	}
+	if r, ok := l.a.opts.Reports.(marker); ok {
+		req.Mark = r.Mark()
 	}
 	limit := helloTime / 2
 	if !withInventory {

@@ -31,6 +31,7 @@ type content struct {
 	First      int64
 	NextSeq    int64
 	Term       int64
+	Mark       []byte // never changed, only replaced
 	Generation int64
 	Bridges    map[string]netip.Prefix
 	Volumes    map[string]volume
@@ -262,11 +263,20 @@ func (j *journal) Next(_ context.Context, after int64, limit int) ([]protocol.Re
 	return out, nil
 }
 
-func (j *journal) Ack(_ context.Context, seq int64) error {
+func (j *journal) Ack(ctx context.Context, seq int64) error {
 	if seq < j.NextSeq() {
 		return nil
 	}
+	return j.AckMarked(ctx, seq, nil)
+}
+
+func (j *journal) Mark() []byte { return j.read().Mark }
+
+func (j *journal) AckMarked(_ context.Context, seq int64, mark []byte) error {
 	return j.write("ack", func(c *content) error {
+		if len(mark) > 0 {
+			c.Mark = mark
+		}
 		for len(c.Reports) > 0 && c.Reports[0].Seq <= seq {
 			j.p.m.w.truth.dropped(j.p.m, c.Reports[0])
 			c.Reports = c.Reports[1:]
