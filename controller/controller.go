@@ -167,7 +167,9 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 		Inventory: func(tx store.Tx, node string, inv []protocol.Observed) error {
 			return fleet.Inventory(tx, events, node, inv, time.Now().UTC())
 		},
-		Fact: func(tx store.Tx, node string, r protocol.Report) error { return fleet.Fact(tx, events, node, r) },
+		Fact: func(tx store.Tx, node string, r protocol.Report) error {
+			return fleet.Fact(tx, events, node, r, time.Now().UTC())
+		},
 	})
 	if err != nil {
 		return err

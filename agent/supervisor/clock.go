@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/payperplay/payperplay/agent/docker"
@@ -27,7 +28,7 @@ func (w *stopwatch) of(c docker.Container, now time.Time, most time.Duration) ti
 }
 
 // anchored ties a row from the journal to the monotonic clock. When the clock was moved while no agent ran, a stop under way begins now at
-// the latest and still has a third of its time, and a pause after a crash is no longer than it can be.
+// the latest and still has a third of its time, a pause after a crash is no longer than it can be, and ends that are still to come count from now.
 func anchored(row state.Server, now time.Time) state.Server {
 	if row.Stop != nil {
 		stop := *row.Stop
@@ -37,6 +38,10 @@ func anchored(row state.Server, now time.Time) state.Server {
 	}
 	if retry := row.Observed.Retry; !retry.IsZero() {
 		row.Observed.Retry = now.UTC().Add(min(max(0, retry.Sub(now)), longestRetry*6/5))
+	}
+	row.Ends = slices.Clone(row.Ends)
+	for i, end := range row.Ends {
+		row.Ends[i] = now.UTC().Add(-max(0, now.Sub(end)))
 	}
 	return row
 }

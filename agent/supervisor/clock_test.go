@@ -39,6 +39,14 @@ func TestF09ClockMovedWhileAway(t *testing.T) {
 			t.Errorf("moved by %s: %s after %s", moved, a.do, a.wait)
 		}
 	}
+	// Games ended while the clock was an hour ahead: they leave the window when it is over, not an hour later.
+	row := anchored(state.Server{Ends: []time.Time{now.Add(-time.Minute).Round(0), now.Add(time.Hour).Round(0)}}, now)
+	if left := within(row.Ends, 10*time.Minute, now.Add(9*time.Minute+30*time.Second)); len(left) != 1 {
+		t.Errorf("%d of %v are in the window", len(left), row.Ends)
+	}
+	if left := within(row.Ends, 10*time.Minute, now.Add(10*time.Minute)); len(left) != 0 {
+		t.Errorf("%v still are in the window", left)
+	}
 	if row := anchored(state.Server{}, now); row.Stop != nil || !row.Observed.Retry.IsZero() {
 		t.Errorf("%+v of nothing", row)
 	}

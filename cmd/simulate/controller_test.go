@@ -147,7 +147,7 @@ func (c *controllerProcess) make() (err error) {
 		},
 		Fact: func(tx store.Tx, node string, r protocol.Report) error {
 			told(tx).tellers[node] = true
-			err := fleet.Fact(tx, c.events, node, r)
+			err := fleet.Fact(tx, c.events, node, r, time.Now().UTC())
 			if err == nil {
 				told(tx).taken = append(told(tx).taken, takenReport{node, r})
 			}

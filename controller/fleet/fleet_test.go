@@ -338,7 +338,7 @@ func TestFactSwallowsRefusals(t *testing.T) {
 		{Image: &protocol.ImageFact{Image: "x"}}, {},
 	} {
 		r.do(func(tx store.Tx) error {
-			return fleet.Fact(tx, r.log, "node_n1", protocol.Report{Seq: int64(i), At: now, Fact: f})
+			return fleet.Fact(tx, r.log, "node_n1", protocol.Report{Seq: int64(i), At: now, Fact: f}, now)
 		})
 	}
 	if r.kinds() != "" {
@@ -347,7 +347,7 @@ func TestFactSwallowsRefusals(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := r.db.Update(cancelled, func(tx store.Tx) error {
-		return fleet.Fact(tx, r.log, "node_n1", protocol.Report{At: now, Fact: protocol.Fact{Observed: &protocol.Observed{Server: "srv_a", Epoch: 1, State: protocol.StateRunning}}})
+		return fleet.Fact(tx, r.log, "node_n1", protocol.Report{At: now, Fact: protocol.Fact{Observed: &protocol.Observed{Server: "srv_a", Epoch: 1, State: protocol.StateRunning}}}, now)
 	}); err == nil {
 		t.Error("a transaction that failed was swallowed")
 	}
@@ -367,7 +367,7 @@ func TestS12HostileReport(t *testing.T) {
 	lines := len(o.Exit.LastLine)
 	r.do(func(tx store.Tx) error { return fleet.Observe(tx, r.log, "node_n1", o, now) })
 	r.do(func(tx store.Tx) error {
-		return fleet.Fact(tx, r.log, "node_n1", protocol.Report{At: now, Fact: protocol.Fact{Player: &protocol.PlayerFact{Server: "srv_a", Epoch: 1, Name: evil, Joined: true}}})
+		return fleet.Fact(tx, r.log, "node_n1", protocol.Report{At: now, Fact: protocol.Fact{Player: &protocol.PlayerFact{Server: "srv_a", Epoch: 1, Name: evil, Joined: true}}}, now)
 	})
 	s, _ := r.get("srv_a")
 	if len(s.Observed.Progress) > 1024 || len(s.Observed.Exit.LastLine) != 20 || len(s.Players) != 1 || len(s.Players[0]) > 256 {
@@ -419,7 +419,7 @@ func TestPlayersAndTotals(t *testing.T) {
 	r.add("srv_gone", func(s *fleet.Server) { s.Desired = fleet.Deleted })
 	r.add("srv_idle", func(s *fleet.Server) { s.Desired = fleet.Stopped })
 	tell := func(f protocol.Fact) {
-		r.do(func(tx store.Tx) error { return fleet.Fact(tx, r.log, "node_n1", protocol.Report{At: now, Fact: f}) })
+		r.do(func(tx store.Tx) error { return fleet.Fact(tx, r.log, "node_n1", protocol.Report{At: now, Fact: f}, now) })
 	}
 	tell(protocol.Fact{Observed: &protocol.Observed{Server: "srv_a", Epoch: 1, State: protocol.StateRunning, Since: now, Container: "c"}})
 	for _, p := range []struct {
@@ -458,13 +458,13 @@ func TestRemoved(t *testing.T) {
 			return fleet.Servers.Put(tx, s)
 		})
 		r.do(func(tx store.Tx) error {
-			return fleet.Fact(tx, r.log, "node_n2", protocol.Report{At: now, Fact: protocol.Fact{Removed: &protocol.RemovedFact{Server: id, Epoch: 1}}})
+			return fleet.Fact(tx, r.log, "node_n2", protocol.Report{At: now, Fact: protocol.Fact{Removed: &protocol.RemovedFact{Server: id, Epoch: 1}}}, now)
 		})
 		if s, _ := r.get(id); s.Observed.State != "" {
 			t.Errorf("another node removed %s", id)
 		}
 		r.do(func(tx store.Tx) error {
-			return fleet.Fact(tx, r.log, "node_n1", protocol.Report{At: now, Fact: protocol.Fact{Removed: &protocol.RemovedFact{Server: id, Epoch: 1}}})
+			return fleet.Fact(tx, r.log, "node_n1", protocol.Report{At: now, Fact: protocol.Fact{Removed: &protocol.RemovedFact{Server: id, Epoch: 1}}}, now)
 		})
 	}
 	if s, b := r.get("srv_b"); s.Observed.State != protocol.StateAbsent || b.Server == "" {

@@ -185,7 +185,7 @@ func claimsMore(f, decided Finding) bool {
 // Notice keeps the findings of a node up to date by its reports: what it sees of a server that is undecided, and how many reports of
 // it were not taken. taken says that the report is not for Observe. A report alone opens no mode: what a node has it says at hello,
 // and a word about a server of another node is a lie more likely than a sign.
-func Notice(tx store.Tx, node string, r protocol.Report) (taken bool, err error) {
+func Notice(tx store.Tx, node string, r protocol.Report, now time.Time) (taken bool, err error) {
 	var server string
 	switch {
 	case r.Fact.Observed != nil:
@@ -210,7 +210,7 @@ func Notice(tx store.Tx, node string, r protocol.Report) (taken bool, err error)
 	if o := r.Fact.Observed; o != nil && o.Epoch == f.Agent.Epoch {
 		f.Agent = *o
 		tidy(&f.Agent)
-		f.Seen = r.At.UTC()
+		f.Seen = now.UTC()
 	}
 	return true, Findings.Put(tx, f)
 }

@@ -20,23 +20,37 @@ type Events interface {
 
 // Fact takes one report of a node. A fact that the node has no right to tell or that is out of date (a server it does not have, an
 // older epoch) changes nothing and is no error: asking for it again would not help. An error means that the transaction must fail.
-func Fact(tx store.Tx, log Events, node string, r protocol.Report) error {
-	taken, err := Notice(tx, node, r)
+// The events of it carry the node's time, as the log allows; rows carry now, the controller's: what is judged by age there must not
+// depend on a node's clock.
+func Fact(tx store.Tx, log Events, node string, r protocol.Report, now time.Time) error {
+	taken, err := Notice(tx, node, r, now)
 	if err != nil || taken {
 		return err
 	}
+	log = dated{log, r.At}
 	switch f := r.Fact; {
 	case f.Observed != nil:
-		err = Observe(tx, log, node, *f.Observed, r.At)
+		err = Observe(tx, log, node, *f.Observed, now)
 	case f.Player != nil:
-		err = player(tx, log, node, *f.Player, r.At)
+		err = player(tx, log, node, *f.Player, now)
 	case f.Removed != nil:
-		err = Removed(tx, log, node, *f.Removed, r.At)
+		err = Removed(tx, log, node, *f.Removed, now)
 	}
 	if Refused(err) {
 		return nil
 	}
 	return err
+}
+
+// dated is the log for what a node tells: its events happened when the node says so.
+type dated struct {
+	log Events
+	at  time.Time
+}
+
+func (d dated) Append(tx store.Tx, e event.Event) (event.Event, error) {
+	e.At = d.at
+	return d.log.Append(tx, e)
 }
 
 // Inventory takes everything a node has, as it says at hello. Servers it should have and does not name are absent from it.
@@ -119,7 +133,7 @@ func Refused(err error) bool {
 	}
 }
 
-// Observe writes what the agent of a node sees of one server, and the events of what changed. at is the time of the report.
+// Observe writes what the agent of a node sees of one server, and the events of what changed. at is the controller's time.
 // It confirms the booking when a container is up and frees memory when nothing runs any more of a server that is not to run.
 // Faults: not_found, stale (an older epoch, or a server of another node), conflict (a newer epoch than the store knows).
 func Observe(tx store.Tx, log Events, node string, o protocol.Observed, at time.Time) error {

@@ -124,7 +124,7 @@ func (a *agent) flush() {
 	batch := a.queue
 	err := a.w.db.Update(context.Background(), func(tx store.Tx) error {
 		for _, r := range batch {
-			if err := fleet.Fact(tx, a.w.log, a.id, r); err != nil {
+			if err := fleet.Fact(tx, a.w.log, a.id, r, time.Now()); err != nil {
 				return err
 			}
 		}

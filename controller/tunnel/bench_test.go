@@ -82,7 +82,9 @@ func TestBenchChild(t *testing.T) {
 			Inventory: func(tx store.Tx, node string, inv []protocol.Observed) error {
 				return fleet.Inventory(tx, events, node, inv, time.Now())
 			},
-			Fact: func(tx store.Tx, node string, r protocol.Report) error { return fleet.Fact(tx, events, node, r) },
+			Fact: func(tx store.Tx, node string, r protocol.Report) error {
+				return fleet.Fact(tx, events, node, r, time.Now())
+			},
 		})
 		must(t, err)
 		connected = func() int { return len(tun.Connected()) }

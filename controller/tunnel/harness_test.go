@@ -85,7 +85,9 @@ func (c *cluster) start() {
 		Inventory: func(tx store.Tx, node string, inv []protocol.Observed) error {
 			return fleet.Inventory(tx, c.events, node, inv, time.Now())
 		},
-		Fact: func(tx store.Tx, node string, r protocol.Report) error { return fleet.Fact(tx, c.events, node, r) },
+		Fact: func(tx store.Tx, node string, r protocol.Report) error {
+			return fleet.Fact(tx, c.events, node, r, time.Now())
+		},
 	}
 	c.opts(&o)
 	c.tun, err = tunnel.New(o)

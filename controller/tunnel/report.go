@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/fleet"
@@ -108,7 +109,7 @@ func (t *Tunnel) take(tx store.Tx, p *peer, reports []protocol.Report) (intake, 
 		}
 		in.ack.Seq = r.Seq
 		if !mine {
-			if _, err := fleet.Notice(tx, p.node, r); err != nil {
+			if _, err := fleet.Notice(tx, p.node, r, time.Now()); err != nil {
 				return in, err
 			}
 			in.foreign++

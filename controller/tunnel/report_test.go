@@ -135,7 +135,7 @@ func TestS08ForeignObjects(t *testing.T) {
 					t.Errorf("a fact of %q reached the fleet", x.ID)
 				}
 			}
-			return fleet.Fact(tx, c.events, node, r)
+			return fleet.Fact(tx, c.events, node, r, time.Now())
 		}
 	})
 	a, b := c.joined("node-a"), c.joined("node-b")
