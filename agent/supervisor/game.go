@@ -19,12 +19,14 @@ import (
 type game struct {
 	online, max int
 	names       map[string]bool
+	heard       int // joins and leaves that its console told
 	tps         float64
 }
 
 var unknownGame = game{online: -1, max: -1, tps: -1}
 
 func (g *game) set(name string, in bool) {
+	g.heard++
 	if !in {
 		delete(g.names, name)
 		return
@@ -90,7 +92,7 @@ func (r *runner) question(ctx context.Context) {
 		}
 	}
 	r.mu.Lock()
-	known := len(r.game.names)
+	known, heard := len(r.game.names), r.game.heard
 	r.mu.Unlock()
 	var names map[string]bool
 	if status.Online >= 0 && status.Online != known && spec.Console.RCON && spec.Console.List != "" {
@@ -102,7 +104,7 @@ func (r *runner) question(ctx context.Context) {
 		return
 	}
 	r.game.online, r.game.max, r.game.tps = status.Online, status.Max, tps
-	if names != nil {
+	if names != nil && r.game.heard == heard { // else the console knows it better than an answer from before
 		r.game.names = names
 	}
 }

@@ -38,27 +38,35 @@ func (r *runner) watch() {
 	r.unwatch = r.s.o.Console.Watch(r.id, r.line)
 }
 
-// line runs where the console writes: it must be quick.
+// line runs where the console writes: it must be quick. Each line comes once, so whoever joins or leaves in it is told once,
+// whatever the game has answered meanwhile when it was asked who is on.
 func (r *runner) line(l protocol.Line) {
-	if l.Kind != "" {
-		return
-	}
-	name, in, isPlayer := playerEvent(l.Text)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.logReady && r.row.Spec.Ready.LogPattern != "" && r.row.Observed.Ready.IsZero() && r.pattern().MatchString(l.Text) {
-		r.logReady = true
-		r.wake()
-	}
-	if !isPlayer || r.game.names[name] == in {
+	name, in, isPlayer := r.read(l)
+	if !isPlayer {
 		return
 	}
-	r.game.set(name, in)
 	r.facts = append(r.facts, protocol.Fact{Player: &protocol.PlayerFact{Server: r.id, Epoch: r.row.Observed.Epoch, Name: name, Joined: in}})
 	r.wake()
 }
 
-// searchReady looks for the ready line among those that are there already.
+// read takes from a line whether the game is ready and who is on. It needs mu.
+func (r *runner) read(l protocol.Line) (name string, in, isPlayer bool) {
+	if l.Kind != "" {
+		return "", false, false
+	}
+	if !r.logReady && r.row.Spec.Ready.LogPattern != "" && r.row.Observed.Ready.IsZero() && r.pattern().MatchString(l.Text) {
+		r.logReady = true
+		r.wake()
+	}
+	if name, in, isPlayer = playerEvent(l.Text); isPlayer {
+		r.game.set(name, in)
+	}
+	return name, in, isPlayer
+}
+
+// searchReady looks for the ready line, and for who is on, among the lines that are there already; line has told of them.
 func (r *runner) searchReady(since time.Time) {
 	r.mu.Lock()
 	pattern := r.row.Spec.Ready.LogPattern
@@ -66,9 +74,12 @@ func (r *runner) searchReady(since time.Time) {
 	if pattern == "" {
 		return
 	}
-	for _, l := range r.s.o.Console.LastLines(r.id, 1000) {
+	lines := r.s.o.Console.LastLines(r.id, 1000)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range lines {
 		if !l.Time.Before(since) {
-			r.line(l)
+			r.read(l)
 		}
 	}
 }
