@@ -112,6 +112,9 @@ type StartRequest struct {
 	Grant Grant  `json:"grant"`
 	Fresh bool   `json:"fresh"` // the first start of this epoch: the volume may be made if it is missing; else a missing identity file refuses the start
 	Op    string `json:"op"`    // operation id, for logs and the identity of the order
+	// Order rises with each order of any kind for the server. An agent refuses one that is lower than the highest it took at the same
+	// epoch (kind stale): it was late. An equal one is the same order again; 0 is of a controller that numbers none and always taken.
+	Order int64 `json:"order,omitempty"`
 }
 
 // StartReply says what the agent saw when it took the order.
@@ -127,6 +130,7 @@ type StopRequest struct {
 	Grace   int    `json:"grace_seconds"` // 0 = the spec's
 	Restart bool   `json:"restart"`       // start again under the same grant after the stop
 	Op      string `json:"op"`
+	Order   int64  `json:"order,omitempty"` // as in StartRequest
 }
 
 // StopReply says what the agent saw when it took the order.
@@ -139,6 +143,7 @@ type KillRequest struct {
 	Server string `json:"server"`
 	Epoch  int64  `json:"epoch"`
 	Op     string `json:"op"`
+	Order  int64  `json:"order,omitempty"` // as in StartRequest
 }
 
 // KillReply says what the agent saw.
@@ -152,6 +157,7 @@ type RemoveRequest struct {
 	Epoch  int64        `json:"epoch"`
 	Volume VolumeOnGone `json:"volume"`
 	Op     string       `json:"op"`
+	Order  int64        `json:"order,omitempty"` // as in StartRequest
 }
 
 // VolumeOnGone is what happens to a volume when its server leaves.
@@ -178,6 +184,9 @@ type Inventory struct {
 	Servers []Observed `json:"servers"`
 	Hash    string     `json:"hash"`
 	Details []Detail   `json:"details,omitempty"` // of those asked for that the agent has in its journal
+	// Orders gives, of those asked for, the number of the newest order that was taken, also where nothing of the server is left: a
+	// controller whose store was restored from a backup goes on above it.
+	Orders map[string]int64 `json:"orders,omitempty"`
 }
 
 // Detail is what an agent was ordered about one server.

@@ -13,7 +13,7 @@ import (
 // load makes the buckets and reads the counters.
 func (j *Journal) load() error {
 	err := j.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketServers, bucketReports, bucketBridges} {
+		for _, name := range [][]byte{bucketMeta, bucketServers, bucketReports, bucketBridges, bucketOrders} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -18,9 +19,16 @@ func (j *Journal) Save(ctx context.Context, s Server, facts ...protocol.Fact) er
 	})
 }
 
-// Drop forgets a server and its bridge and appends the facts.
+// Drop forgets a server and its bridge and appends the facts. The newest order that was taken for it is known for a while yet.
 func (j *Journal) Drop(ctx context.Context, server string, facts ...protocol.Fact) error {
 	return j.do(ctx, func(tx *bolt.Tx) error {
+		var row Server
+		if _, err := get(tx, bucketServers, []byte(server), &row); err != nil {
+			return damaged(j.path, err)
+		}
+		if err := noteOrder(tx, server, row.Order, time.Now()); err != nil {
+			return err
+		}
 		if err := tx.Bucket(bucketServers).Delete([]byte(server)); err != nil {
 			return err
 		}

@@ -53,6 +53,18 @@ type StopOrder struct {
 	Stale   bool      `json:"stale,omitempty"` // the epoch is no longer ours
 }
 
+// Order says which order of a server's one is: of two the one with the higher epoch is newer, and at the same epoch the one with the
+// higher number. The zero value is older than any.
+type Order struct {
+	Epoch  int64 `json:"epoch"`
+	Number int64 `json:"number"`
+}
+
+// Before tells whether o is older than p.
+func (o Order) Before(p Order) bool {
+	return o.Epoch < p.Epoch || o.Epoch == p.Epoch && o.Number < p.Number
+}
+
 // Server is the row of one server.
 type Server struct {
 	Spec     protocol.Spec         `json:"spec"`
@@ -65,6 +77,7 @@ type Server struct {
 	Closed   int64                 `json:"closed"`  // the newest attempt whose end has been noted
 	Stop     *StopOrder            `json:"stop,omitempty"`
 	Volume   protocol.VolumeOnGone `json:"volume,omitempty"` // for WantGone
+	Order    Order                 `json:"order,omitzero"`   // the newest that was taken
 	Observed protocol.Observed     `json:"observed"`
 }
 

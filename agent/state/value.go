@@ -15,6 +15,7 @@ var (
 	bucketServers = []byte("servers")
 	bucketReports = []byte("reports")
 	bucketBridges = []byte("bridges")
+	bucketOrders  = []byte("orders")
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -35,13 +35,14 @@ func (s *Supervisor) Start(ctx context.Context, req protocol.StartRequest) (prot
 	if err := s.acceptable(ctx, req); err != nil {
 		return protocol.StartReply{}, err
 	}
-	r, err := s.add(lost(req.Spec.Server, 0))
+	o := state.Order{Epoch: req.Grant.Epoch, Number: req.Order}
+	r, err := s.here(ctx, req.Spec.Server, 0, o)
 	if err != nil {
 		return protocol.StartReply{}, err
 	}
-	seen, err := r.order(ctx, func(row *state.Server) error { return start(row, req, time.Now().UTC()) })
+	seen, err := r.take(ctx, o, func(row *state.Server) error { return start(row, req, time.Now().UTC()) })
 	if err == nil {
-		s.log.Info("start ordered", "server", r.id, "epoch", req.Grant.Epoch, "revision", req.Spec.Revision, "op", req.Op)
+		s.log.Info("start ordered", "server", r.id, "epoch", req.Grant.Epoch, "revision", req.Spec.Revision, "order", req.Order, "op", req.Op)
 	}
 	return protocol.StartReply{Observed: seen}, err
 }
@@ -104,7 +105,7 @@ func busy(s protocol.State) bool {
 
 // Stop takes an order to end a server.
 func (s *Supervisor) Stop(ctx context.Context, req protocol.StopRequest) (protocol.StopReply, error) {
-	seen, err := s.end(ctx, req.Server, req.Epoch, func(row *state.Server) error {
+	seen, err := s.end(ctx, req.Server, state.Order{Epoch: req.Epoch, Number: req.Order}, func(row *state.Server) error {
 		stop(row, state.StopOrder{At: time.Now().UTC(), Reason: req.Reason, Grace: req.Grace, Restart: req.Restart})
 		return nil
 	})
@@ -148,7 +149,7 @@ func stopping(row *state.Server, now time.Time) {
 
 // Kill takes an order to end a server at once.
 func (s *Supervisor) Kill(ctx context.Context, req protocol.KillRequest) (protocol.KillReply, error) {
-	seen, err := s.end(ctx, req.Server, req.Epoch, func(row *state.Server) error {
+	seen, err := s.end(ctx, req.Server, state.Order{Epoch: req.Epoch, Number: req.Order}, func(row *state.Server) error {
 		if row.Want == state.WantGone {
 			return nil
 		}
@@ -164,17 +165,17 @@ func (s *Supervisor) Kill(ctx context.Context, req protocol.KillRequest) (protoc
 }
 
 // end gives an order to a server that may not be here, which is fine.
-func (s *Supervisor) end(ctx context.Context, server string, epoch int64, fn func(*state.Server) error) (protocol.Observed, error) {
+func (s *Supervisor) end(ctx context.Context, server string, o state.Order, fn func(*state.Server) error) (protocol.Observed, error) {
 	if err := s.loaded(ctx); err != nil {
 		return protocol.Observed{}, err
 	}
-	r := s.find(server)
+	r, err := s.notHere(ctx, server, o)
 	if r == nil {
-		return protocol.Observed{Server: server, Epoch: epoch, State: protocol.StateAbsent, Since: time.Now().UTC()}, nil
+		return protocol.Observed{Server: server, Epoch: o.Epoch, State: protocol.StateAbsent, Since: time.Now().UTC()}, err
 	}
-	return r.order(ctx, func(row *state.Server) error {
-		if epoch > 0 && epoch < row.Grant.Epoch {
-			return protocol.Faultf(protocol.Stale, "", "server %s is at epoch %d here, the order is for %d", server, row.Grant.Epoch, epoch)
+	return r.take(ctx, o, func(row *state.Server) error {
+		if o.Epoch > 0 && o.Epoch < row.Grant.Epoch {
+			return protocol.Faultf(protocol.Stale, "", "server %s is at epoch %d here, the order is for %d", server, row.Grant.Epoch, o.Epoch)
 		}
 		return fn(row)
 	})
@@ -191,11 +192,12 @@ func (s *Supervisor) Remove(ctx context.Context, req protocol.RemoveRequest) (pr
 	if req.Volume != protocol.VolumeDelete && req.Volume != protocol.VolumeQuarantine {
 		return protocol.RemoveReply{}, protocol.Faultf(protocol.Invalid, "say delete or quarantine", "%q is nothing to do with a volume", req.Volume)
 	}
-	r, err := s.add(lost(req.Server, req.Epoch))
+	o := state.Order{Epoch: req.Epoch, Number: req.Order}
+	r, err := s.here(ctx, req.Server, req.Epoch, o)
 	if err != nil {
 		return protocol.RemoveReply{}, err
 	}
-	_, err = r.order(ctx, func(row *state.Server) error {
+	_, err = r.take(ctx, o, func(row *state.Server) error {
 		if req.Epoch > 0 && req.Epoch < row.Grant.Epoch {
 			return protocol.Faultf(protocol.Stale, "", "server %s is at epoch %d here, the order is for %d", req.Server, row.Grant.Epoch, req.Epoch)
 		}
@@ -267,7 +269,12 @@ func (s *Supervisor) Inventory(ctx context.Context, req protocol.InventoryReques
 		h.Write(text)
 	}
 	inv.Hash = hex.EncodeToString(h.Sum(nil))
-	for _, id := range req.Details[:min(len(req.Details), maxDetails)] {
+	asked := req.Details[:min(len(req.Details), maxDetails)]
+	var err error
+	if inv.Orders, err = s.newest(ctx, asked); err != nil {
+		return inv, err
+	}
+	for _, id := range asked {
 		if r := s.find(id); r != nil {
 			if d, known := r.detail(); known {
 				inv.Details = append(inv.Details, d)

@@ -29,6 +29,9 @@ type Rows interface {
 	Drop(ctx context.Context, server string, facts ...protocol.Fact) error
 	Append(ctx context.Context, facts ...protocol.Fact) error
 	Servers(ctx context.Context) ([]state.Server, error)
+	// NoteOrder remembers the newest order of a server that has no row, as Drop does of one that leaves; LastOrder reads it, or the row's.
+	NoteOrder(ctx context.Context, server string, o state.Order) error
+	LastOrder(ctx context.Context, server string) (state.Order, error)
 }
 
 // Bridges are the networks that were given to servers.

@@ -107,6 +107,7 @@ type Supervisor struct {
 	ctx     context.Context // of the runners; ends with Run
 	runners map[string]*runner
 	closed  bool
+	absent  sync.Mutex    // one order at a time for servers that are not here
 	ready   chan struct{} // closed when the servers of the journal are known
 	ended   chan struct{} // closed when Run ends
 }

@@ -34,6 +34,7 @@ type content struct {
 	Mark       []byte // never changed, only replaced
 	Generation int64
 	Bridges    map[string]netip.Prefix
+	Orders     map[string]state.Order // newest, of servers that left or never came
 	Volumes    map[string]volume
 	Quarantine map[string]volume
 }
@@ -45,12 +46,12 @@ type volume struct {
 }
 
 func newDisk() *disk {
-	c := content{First: 1, NextSeq: 1, Rows: map[string]string{}, Bridges: map[string]netip.Prefix{}, Volumes: map[string]volume{}, Quarantine: map[string]volume{}}
+	c := content{First: 1, NextSeq: 1, Rows: map[string]string{}, Bridges: map[string]netip.Prefix{}, Orders: map[string]state.Order{}, Volumes: map[string]volume{}, Quarantine: map[string]volume{}}
 	return &disk{now: c, durable: c.clone()}
 }
 
 func (c content) clone() content {
-	c.Rows, c.Bridges, c.Volumes, c.Quarantine = maps.Clone(c.Rows), maps.Clone(c.Bridges), maps.Clone(c.Volumes), maps.Clone(c.Quarantine)
+	c.Rows, c.Bridges, c.Volumes, c.Quarantine, c.Orders = maps.Clone(c.Rows), maps.Clone(c.Bridges), maps.Clone(c.Volumes), maps.Clone(c.Quarantine), maps.Clone(c.Orders)
 	c.Reports = slices.Clone(c.Reports)
 	return c
 }
@@ -159,11 +160,32 @@ func (j *journal) Save(_ context.Context, row state.Server, facts ...protocol.Fa
 
 func (j *journal) Drop(_ context.Context, server string, facts ...protocol.Fact) error {
 	return j.write("drop", func(c *content) error {
+		if o := decode(c.Rows[server]).Order; o.Number > 0 {
+			c.Orders[server] = o
+		}
 		delete(c.Rows, server)
 		delete(c.Bridges, server)
 		j.append(c, facts)
 		return nil
 	})
+}
+
+func (j *journal) NoteOrder(_ context.Context, server string, o state.Order) error {
+	return j.write("order", func(c *content) error { c.Orders[server] = o; return nil })
+}
+
+func (j *journal) LastOrder(_ context.Context, server string) (state.Order, error) {
+	return j.d.lastOrder(server), j.p.alive()
+}
+
+// lastOrder is the newest order on the disk as processes see it.
+func (d *disk) lastOrder(server string) state.Order {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if text, ok := d.now.Rows[server]; ok {
+		return decode(text).Order
+	}
+	return d.now.Orders[server]
 }
 
 func (j *journal) Append(_ context.Context, facts ...protocol.Fact) error {

@@ -34,6 +34,7 @@ func found() map[plant.Name]struct {
 		plant.SequenceGap:         {[]string{"events"}, ""},
 		plant.Overbooked:          {[]string{"booked"}, ""},
 		plant.ReportAckedUnkept:   {[]string{"reports"}, "store-disk-full"},
+		plant.LateOrder:           {[]string{"order"}, "double"},
 	}
 }
 

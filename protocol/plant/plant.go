@@ -31,6 +31,7 @@ const (
 	SequenceGap       Name = "sequence-gap"
 	Overbooked        Name = "overbooked"
 	ReportAckedUnkept Name = "report-acked-unkept"
+	LateOrder         Name = "late-order"
 )
 
 // Plant is one bug and what it does.
@@ -56,5 +57,6 @@ func Names() []Plant {
 		{SequenceGap, "a number of the event log is left out (controller/event)"},
 		{Overbooked, "a node's room is not looked at again when it is booked (controller/fleet)"},
 		{ReportAckedUnkept, "reports are acknowledged although their transaction failed (controller/tunnel)"},
+		{LateOrder, "an order that arrives after a newer one is carried out all the same: its number is not looked at (agent/supervisor)"},
 	}
 }
