@@ -1,18 +1,13 @@
 package bolt
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 
-	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/storetest"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 )
@@ -35,31 +30,19 @@ func compactChild() {
 	}
 	db, err := Open(ctx, os.Args[1], Options{Tables: storetest.Tables(), CompactAbove: 64 << 10})
 	fatal(err)
+	all := storetest.Numbers{}
 	for {
 		for range 5 {
-			n, err := numbered(ctx, db)
+			n, err := all.Write(ctx, db)
 			fatal(err)
 			fmt.Println(n)
 		}
 		_, err := db.Compact(ctx)
 		fatal(err)
-		n, err := numbered(ctx, db) // written to the new file
+		n, err := all.Write(ctx, db) // written to the new file
 		fatal(err)
 		fmt.Println(n)
 	}
-}
-
-// numbered is one write of writerChild.
-func numbered(ctx context.Context, db *DB) (n int64, err error) {
-	err = db.Update(ctx, func(tx store.Tx) (err error) {
-		if n, err = tx.Next("writes"); err != nil {
-			return err
-		}
-		v := storetest.Item{ID: store.SeqKey(n), Name: fmt.Sprint("n", n), N: n, Data: make([]byte, n%900)}
-		return errors.Join(storetest.Items.Put(tx, v), storetest.Others.Put(tx, storetest.Item{ID: "last", N: n}),
-			storetest.Others.Delete(tx, store.SeqKey(n-1)), storetest.Others.Put(tx, v))
-	})
-	return n, err
 }
 
 // TestF14KillNineDuringCompaction kills at every failpoint of a compaction, on line, at open and off line: the name leads to the old
@@ -96,23 +79,5 @@ func runCompactor(t *testing.T, path, role, plan string) int64 {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], path)
 	cmd.Env = append(os.Environ(), envChild+"="+role, failpoint.EnvPlan+"="+plan)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var acked int64
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if acked, err = strconv.ParseInt(lines.Text(), 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := cmd.Wait(); err == nil || stderr.Len() > 0 {
-		t.Fatalf("%s: the child ended by itself: %v %s", plan, err, stderr.String())
-	}
-	return acked
+	return storetest.Kill(t, cmd, 0)
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/payperplay/payperplay/protocol/failpoint"
 )
 
+// kept are the numbers of writers that are killed often.
+var kept = storetest.Numbers{Keep: 300}
+
 // writerChild numbers rows and prints each number once it is acknowledged, until it is killed.
 func writerChild() {
 	ctx := context.Background()
@@ -29,7 +32,7 @@ func writerChild() {
 	db, err := Open(ctx, os.Args[1], Options{Tables: storetest.Tables()})
 	fatal(err)
 	for {
-		n, err := storetest.Number(ctx, db)
+		n, err := kept.Write(ctx, db)
 		fatal(err)
 		fmt.Println(n)
 	}
@@ -87,7 +90,7 @@ func verifyWrites(t *testing.T, path string, acked int64) {
 	t.Helper()
 	mustBeClean(t, path)
 	db := openAt(t, path, Options{Tables: storetest.Tables()})
-	_, err := storetest.CheckNumbers(t.Context(), db, acked)
+	_, err := kept.Check(t.Context(), db, acked)
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Error(err)
 	}

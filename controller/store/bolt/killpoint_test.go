@@ -29,7 +29,7 @@ func TestF14KilledInBackupAndRestore(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				n, err := storetest.Number(ctx, db)
+				n, err := kept.Write(ctx, db)
 				if err == nil {
 					err = backUp(ctx, db, backup)
 				}
@@ -37,7 +37,7 @@ func TestF14KilledInBackupAndRestore(t *testing.T) {
 					err = os.WriteFile(filepath.Join(dir, "n"), []byte(strconv.FormatInt(n, 10)), 0o600)
 				}
 				if err == nil {
-					_, err = storetest.Number(ctx, db)
+					_, err = kept.Write(ctx, db)
 				}
 				if err := errors.Join(err, db.Close()); err != nil {
 					return err
@@ -79,7 +79,7 @@ func TestF14StoreIsSyncedFirst(t *testing.T) {
 			return err
 		}
 		for range 3 {
-			n, err := storetest.Number(ctx, db)
+			n, err := kept.Write(ctx, db)
 			if err != nil {
 				return err
 			}

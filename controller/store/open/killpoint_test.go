@@ -12,6 +12,8 @@ import (
 	"github.com/payperplay/payperplay/protocol/failpoint/killtest"
 )
 
+var numbers = storetest.Numbers{}
+
 // TestF14BackupKilled dies while a store is put together as a backup file: the store goes on, and the backup that was acknowledged before
 // is whole.
 func TestF14BackupKilled(t *testing.T) {
@@ -24,7 +26,7 @@ func TestF14BackupKilled(t *testing.T) {
 				return err
 			}
 			for range 2 {
-				n, err := storetest.Number(ctx, db)
+				n, err := numbers.Write(ctx, db)
 				if err != nil {
 					return err
 				}
@@ -54,7 +56,7 @@ func TestF14BackupKilled(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := storetest.CheckNumbers(t.Context(), db, int64(acked)); err != nil {
+				if _, err := numbers.Check(t.Context(), db, int64(acked)); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
 				if err := db.Close(); err != nil {

@@ -133,7 +133,7 @@ func TestCallersDeadline(t *testing.T) {
 			t.Errorf("%s: %v of kind %s", name, err, fault.KindOf(err))
 		}
 	}
-	if _, err := writeNumber(t.Context(), db); err != nil {
+	if _, err := numbers.Write(t.Context(), db); err != nil {
 		t.Error(err)
 	}
 }

@@ -192,7 +192,7 @@ func TestOrigin(t *testing.T) {
 	if err := o.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := writeNumber(t.Context(), db); !errors.Is(err, store.ErrStaleTerm) {
+	if _, err := numbers.Write(t.Context(), db); !errors.Is(err, store.ErrStaleTerm) {
 		t.Errorf("the controller that ran: %v, want ErrStaleTerm", err)
 	}
 	if _, err := Open(t.Context(), url, Options{Tables: storetest.Tables()}); !errors.Is(err, store.ErrMoved) || !strings.Contains(fault.Message(err), mark.To) {

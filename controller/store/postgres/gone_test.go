@@ -15,7 +15,7 @@ import (
 // TestF24Forgotten: the database is in an earlier state, as after a failover to a standby that lagged. The controller
 // changes nothing more, and says why it ends.
 func TestF24Forgotten(t *testing.T) {
-	write := func(db *DB) error { _, err := writeNumber(t.Context(), db); return err }
+	write := func(db *DB) error { _, err := numbers.Write(t.Context(), db); return err }
 	blind := func(db *DB) error {
 		return db.Update(t.Context(), func(tx store.Tx) error { _, err := tx.Next("writes"); return err })
 	}
@@ -90,7 +90,7 @@ func TestF24LostCommitOfARaise(t *testing.T) {
 		if err := db.RaiseTerm(t.Context(), term); err != nil || db.Term() != term {
 			t.Errorf("cut %d: term %d, %v", mode, db.Term(), err)
 		}
-		if n, err := writeNumber(t.Context(), db); err != nil || n != int64(mode) {
+		if n, err := numbers.Write(t.Context(), db); err != nil || n != int64(mode) {
 			t.Errorf("cut %d: number %d, %v", mode, n, err)
 		}
 	}
@@ -126,10 +126,10 @@ func TestF24RaiseMeetsATakeover(t *testing.T) {
 	if !errors.Is(err, store.ErrStaleTerm) || newer.Term() != 2 {
 		t.Errorf("raised to the newer one's term %d: %v", newer.Term(), err)
 	}
-	if _, err := writeNumber(t.Context(), older); !errors.Is(err, store.ErrStaleTerm) {
+	if _, err := numbers.Write(t.Context(), older); !errors.Is(err, store.ErrStaleTerm) {
 		t.Errorf("the older one writes: %v", err)
 	}
-	if _, err := writeNumber(t.Context(), newer); err != nil {
+	if _, err := numbers.Write(t.Context(), newer); err != nil {
 		t.Errorf("the newer one: %v", err)
 	}
 }
@@ -152,7 +152,7 @@ func TestF24UnsureRaise(t *testing.T) {
 				t.Error("its own raise was taken for a takeover")
 			case <-time.After(watchEvery + watchEvery/4):
 			}
-			if n, err := writeNumber(t.Context(), db); n != 1 || err != nil || db.Term() != test.want || db.rising.Load() != 0 {
+			if n, err := numbers.Write(t.Context(), db); n != 1 || err != nil || db.Term() != test.want || db.rising.Load() != 0 {
 				t.Errorf("number %d, %v, term %d; want 1 and term %d", n, err, db.Term(), test.want)
 			}
 		})
@@ -164,7 +164,7 @@ func TestMissingFunctions(t *testing.T) {
 	url := freshSchema(t)
 	db := openAt(t, url, Options{Tables: storetest.Tables()})
 	raw(t, db, "DROP FUNCTION @._begin(bigint, bigint, bigint)")
-	if _, err := writeNumber(t.Context(), openAt(t, url, Options{Tables: storetest.Tables()})); err != nil {
+	if _, err := numbers.Write(t.Context(), openAt(t, url, Options{Tables: storetest.Tables()})); err != nil {
 		t.Error(err)
 	}
 }

@@ -22,7 +22,7 @@ func TestF24StaleLeader(t *testing.T) {
 		t.Run("an Update "+name, func(t *testing.T) {
 			url := freshSchema(t)
 			older := openAt(t, url, Options{Tables: storetest.Tables()})
-			if _, err := writeNumber(t.Context(), older); err != nil {
+			if _, err := numbers.Write(t.Context(), older); err != nil {
 				t.Fatal(err)
 			}
 			newer := openAt(t, url, Options{Tables: storetest.Tables()})
@@ -42,7 +42,7 @@ func TestF24StaleLeader(t *testing.T) {
 			if err := older.View(t.Context(), func(tx store.Tx) error { _, err := storetest.Others.Get(tx, "last"); return err }); err != nil {
 				t.Errorf("View under an old term: %v", err)
 			}
-			if n, err := writeNumber(t.Context(), newer); n != 2 || err != nil {
+			if n, err := numbers.Write(t.Context(), newer); n != 2 || err != nil {
 				t.Errorf("the newer one writes %d, %v; want number 2", n, err)
 			}
 		})

@@ -16,24 +16,28 @@ import (
 	"github.com/payperplay/payperplay/controller/store"
 )
 
-// KeptNumbers is how many rows Number leaves, so that a store stays small however often its writer is killed.
-const KeptNumbers = 300
+// Numbers is what a writer that is to be killed writes: rows with the numbers 1, 2, 3 … of which the last Keep stay, so that a store stays
+// small however often its writer is killed; 0: all.
+type Numbers struct{ Keep int64 }
 
-// Number is one write of a writer that is to be killed: a row that comes, one that changes and one that goes, in one transaction.
-func Number(ctx context.Context, db store.DB) (n int64, err error) {
+// Write is one write: a row that comes, one that changes and one that goes, in one transaction.
+func (k Numbers) Write(ctx context.Context, db store.DB) (n int64, err error) {
 	err = db.Update(ctx, func(tx store.Tx) (err error) {
 		if n, err = tx.Next("writes"); err != nil {
 			return err
 		}
 		v := Item{ID: store.SeqKey(n), Name: fmt.Sprint("n", n), N: n, Data: make([]byte, n%900)}
-		return errors.Join(Items.Put(tx, v), Others.Put(tx, Item{ID: "last", N: n}), Others.Delete(tx, store.SeqKey(n-1)),
-			Others.Put(tx, v), Items.Delete(tx, store.SeqKey(n-KeptNumbers)))
+		err = errors.Join(Items.Put(tx, v), Others.Put(tx, Item{ID: "last", N: n}), Others.Delete(tx, store.SeqKey(n-1)), Others.Put(tx, v))
+		if err == nil && k.Keep > 0 {
+			err = Items.Delete(tx, store.SeqKey(n-k.Keep))
+		}
+		return err
 	})
 	return n, err
 }
 
-// CheckNumbers is an error if a write up to acked is missing, if one is there by half, or if there is a hole; it gives the newest.
-func CheckNumbers(ctx context.Context, db store.DB, acked int64) (newest int64, err error) {
+// Check is an error if a write up to acked is missing, if one is there by half, or if there is a hole; it gives the newest.
+func (k Numbers) Check(ctx context.Context, db store.DB, acked int64) (newest int64, err error) {
 	err = db.View(ctx, func(tx store.Tx) error {
 		first, rows := int64(0), int64(0)
 		newest = 0
@@ -48,7 +52,7 @@ func CheckNumbers(ctx context.Context, db store.DB, acked int64) (newest int64, 
 				return fmt.Errorf("row %s where %d should be", v.ID, first+rows-1)
 			}
 		}
-		if newest < acked || first > max(1, newest-KeptNumbers+1) {
+		if newest < acked || first > 1 && (k.Keep == 0 || first > newest-k.Keep+1) {
 			return fmt.Errorf("rows %d to %d, but %d was acknowledged", first, newest, acked)
 		}
 		last, err := Others.Get(tx, "last")
@@ -63,8 +67,8 @@ func CheckNumbers(ctx context.Context, db store.DB, acked int64) (newest int64, 
 	return newest, err
 }
 
-// Kill runs a writer that prints each number once it is told to be durable, and kills it within the time after the first one, unless it
-// dies before at a failpoint. It gives the last number that was acknowledged.
+// Kill runs a writer that prints each number once it is told to be durable, and kills it within the time after the first one; 0 or if it
+// is quicker: it dies at a failpoint of its own. It gives the last number that was acknowledged.
 func Kill(t *testing.T, writer *exec.Cmd, within time.Duration) (acked int64) {
 	t.Helper()
 	var stderr strings.Builder
@@ -81,7 +85,7 @@ func Kill(t *testing.T, writer *exec.Cmd, within time.Duration) (acked int64) {
 		if acked, err = strconv.ParseInt(lines.Text(), 10, 64); err != nil {
 			t.Fatal(err)
 		}
-		if first {
+		if first && within > 0 {
 			time.AfterFunc(rand.N(within), func() { _ = writer.Process.Kill() })
 		}
 	}
