@@ -146,8 +146,8 @@ func TestLostCommitReplies(t *testing.T) {
 			}
 			tx.AfterCommit(func() { announced++ })
 			item := storetest.Item{ID: store.SeqKey(n), Name: "n" + store.SeqKey(n), N: n, Data: make([]byte, n%900)}
-			return errors.Join(storetest.Items.Put(tx, item), storetest.Others.Put(tx, storetest.Item{ID: "last", N: n, Text: "mark-of-the-commit"}),
-				storetest.Others.Delete(tx, store.SeqKey(n-1)), storetest.Others.Put(tx, item))
+			return errors.Join(storetest.Items.Put(tx, item), storetest.Others.Delete(tx, store.SeqKey(n-1)), storetest.Others.Put(tx, item),
+				storetest.Others.Put(tx, storetest.Item{ID: "last", N: n, Text: "mark-of-the-commit"})) // the last write goes with the commit
 		})
 		if err != nil || announced != 1 {
 			t.Errorf("Update = %v, announced %d times", err, announced)
