@@ -14,7 +14,8 @@ web: ## the browser's part, into web/dist
 images: ## the game images that no registry is needed for
 	scripts/images/build all
 
-up: ## a controller, an agent and a running Minecraft server on this machine
+up: export PPP_STORE = $(value STORE)
+up: ## a controller, an agent and a running Minecraft server on this machine; STORE=postgres://…: its state is in Postgres
 	scripts/up
 down: ## take all of it away again
 	scripts/down

@@ -1,5 +1,6 @@
 // The tour a new owner takes: log in → create a server → it starts → its console speaks → a command → stop.
-// Runs against any controller: BASE_URL, OPERATOR_TOKEN (or OPERATOR_TOKEN_FILE); optional TEMPLATE, SERVER_NAME, MEMORY, COMMAND,
+// Runs against any controller: BASE_URL, OPERATOR_TOKEN (or OPERATOR_TOKEN_FILE); optional TEMPLATE, SERVER_NAME, MEMORY,
+// SET (settings that are chosen in the form: ONLINE_MODE=false,PVP=true), COMMAND,
 // EXPECT (text a console line must show after the command), READY_TIMEOUT and KEEP=1 (leave it running). Pictures: build/screenshots.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -21,6 +22,8 @@ export async function tour({ base, token, env = process.env }) {
       await page.locator('.slider-text').fill(env.MEMORY);
       await page.locator('.slider-text').blur();
     }
+    if (env.SET) await page.locator('.more summary').click();
+    for (const [key, value] of (env.SET?.split(',') ?? []).map((each) => each.split('='))) await page.locator(`select#env-${key}`).selectOption(value);
     await shoot(page, 'tour-1-create');
     bad.push(...(await check(page, 'create')));
     await page.locator('form.create button[type=submit]').click();
