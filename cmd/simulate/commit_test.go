@@ -163,6 +163,9 @@ func (t *truth) checkServer(id string, s *fleet.Server, ch change, rec *record) 
 	if !known {
 		return
 	}
+	if s.Order < was.Order {
+		t.w.violate("order", "the number of the last order for server %s fell from %d to %d", id, was.Order, s.Order)
+	}
 	if s.Node != was.Node {
 		if s.Epoch <= was.Epoch {
 			t.w.violate("epoch", "server %s went from %q to %q, and its epoch from %d to %d", id, was.Node, s.Node, was.Epoch, s.Epoch)
@@ -282,20 +285,6 @@ func (t *truth) dropped(m *machine, r protocol.Report) {
 	defer t.mu.Unlock()
 	if n := t.rows.Nodes[m.id]; n.AckSeq < r.Seq {
 		t.w.violate("reports", "%s forgets report %d, the controller has them up to %d: %s", m.name, r.Seq, n.AckSeq, brief(r))
-	}
-}
-
-// orderedAgain: an order to end a game that arrives a second time is an order too.
-func (t *truth) orderedAgain(req any) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch r := req.(type) {
-	case protocol.StopRequest:
-		t.wanted[r.Server] = time.Now()
-	case protocol.KillRequest:
-		t.wanted[r.Server] = time.Now()
-	case protocol.RemoveRequest:
-		t.wanted[r.Server] = time.Now()
 	}
 }
 

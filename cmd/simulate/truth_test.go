@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/payperplay/payperplay/agent/state"
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/protocol"
 )
@@ -30,6 +31,7 @@ type truth struct {
 	excuses map[string][]string                    // by server: why it may have been given up
 	gone    map[string]bool                        // servers
 	acked   int                                    // orders
+	newest  map[newestOf]state.Order               // orders that agents took
 }
 
 type moment struct {
@@ -71,7 +73,7 @@ func (r rows) clone() rows {
 
 func newTruth(w *world) *truth {
 	return &truth{w: w, worlds: map[string]*history{}, rows: newRows(), logged: map[int64]moment{}, made: map[string]map[int64][]protocol.Report{},
-		taken: map[string]int{}, wanted: map[string]time.Time{}, excuses: map[string][]string{}, gone: map[string]bool{}}
+		taken: map[string]int{}, wanted: map[string]time.Time{}, excuses: map[string][]string{}, gone: map[string]bool{}, newest: map[newestOf]state.Order{}}
 }
 
 // begin notes that a container runs.

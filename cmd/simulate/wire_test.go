@@ -215,7 +215,11 @@ func call[Req, Resp any](ctx context.Context, x *wire, name string, toAgent, aga
 		if !pause(x.open, after) || !x.travel() {
 			return
 		}
+		newest := x.w.truth.orderArrives(x.p.m, req)
 		resp, err := handle(ctx, x, toAgent, copied(req), serve)
+		if err == nil {
+			x.w.truth.orderTaken(x.p.m, req, newest)
+		}
 		if heard && x.loses() {
 			x.w.note(x.p.name, "the reply to %s is lost", name)
 			x.cut("reset while a reply was under way")
@@ -229,12 +233,20 @@ func call[Req, Resp any](ctx context.Context, x *wire, name string, toAgent, aga
 		}
 		answers <- answer[Resp]{resp, err}
 	}
-	x.w.bg.Go(func() { deliver(limit, 0, true) })
+	x.w.bg.Go(func() {
+		if by := x.delays(req); by > 0 {
+			x.w.note(x.p.name, "%s is late by %s", name, by)
+			late, cancel := context.WithTimeout(x.open, by+callTime) // also when nobody waits for it any more
+			defer cancel()
+			deliver(late, by, true)
+			return
+		}
+		deliver(limit, 0, true)
+	})
 	if again && x.doubles() {
 		x.w.bg.Go(func() {
 			if x.worst(req) {
 				x.w.note(x.p.name, "%s arrives again", name)
-				x.w.truth.orderedAgain(req)
 				late, cancel := context.WithTimeout(x.open, callTime)
 				defer cancel()
 				deliver(late, 0, false)
@@ -300,34 +312,24 @@ func (x *wire) checkTerm(term int64) error {
 	return nil
 }
 
-// worst waits for the worst moment for a request to arrive again: a start when its server is being stopped, others at any time, but a
-// stop or kill not after the start that followed it: nothing on one connection is late by seconds, and the agent does not number orders.
+// worst waits for the worst moment for a request to arrive again: a start when its server is being stopped or has left, what ends a game
+// when a newer start was taken, others at any time.
 func (x *wire) worst(req any) bool {
-	server := ""
-	switch r := req.(type) {
-	case protocol.StopRequest:
-		server = r.Server
-	case protocol.KillRequest:
-		server = r.Server
+	server, o, is := orderOf(req)
+	if !is {
+		return pause(x.open, x.p.some(0, 15*time.Second))
 	}
-	start, ok := req.(protocol.StartRequest)
-	if !ok {
-		if !pause(x.open, x.p.some(0, 15*time.Second)) {
-			return false
-		}
-		row, there := x.p.m.disk.row(server)
-		return !there || row.Want != state.WantRun || row.Stop != nil
-	}
-	for range 200 {
+	_, start := req.(protocol.StartRequest)
+	for range 300 {
 		if !pause(x.open, 100*time.Millisecond) {
 			return false
 		}
-		row, ok := x.p.m.disk.row(start.Spec.Server)
-		if !ok {
-			return false // calls of one connection arrive in order: no start comes after a removal
-		}
-		if row.Observed.State == protocol.StateStopping {
+		row, there := x.p.m.disk.row(server)
+		switch overtaken := o.Before(x.p.m.disk.lastOrder(server)); {
+		case start && (there && row.Observed.State == protocol.StateStopping || !there && overtaken):
 			return true
+		case !start && there && overtaken && row.Want == state.WantRun:
+			return pause(x.open, x.p.some(0, 10*time.Second))
 		}
 	}
 	return true
@@ -345,6 +347,17 @@ func (x *wire) doubles() bool {
 	double := x.p.m.double
 	x.p.m.mu.Unlock()
 	return double > 0 && x.p.chance(2) == 0
+}
+
+// delays tells by how much an order comes late, behind those that were given after it; 0: not at all.
+func (x *wire) delays(req any) time.Duration {
+	x.p.m.mu.Lock()
+	double := x.p.m.double
+	x.p.m.mu.Unlock()
+	if _, _, is := orderOf(req); !is || double == 0 || x.p.chance(4) != 0 {
+		return 0
+	}
+	return x.p.some(time.Second, 20*time.Second)
 }
 
 // agentEnd is the wire as the agent holds it.

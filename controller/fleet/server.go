@@ -61,8 +61,11 @@ type Server struct {
 	Epoch int64  `json:"epoch"`          // written by Assign
 	// Floor: epochs below it may have been given in a time that this store has forgotten. What a node has at one of them is stale,
 	// unless the row names that node; the next epoch is above it.
-	Floor    int64  `json:"floor,omitempty"`
-	Address  string `json:"address,omitempty"`
+	Floor   int64  `json:"floor,omitempty"`
+	Address string `json:"address,omitempty"`
+	// Order is the number of the last order that was given to an agent about the server. It rises in the transaction that decides on an
+	// order and never falls: an agent refuses what is late.
+	Order    int64  `json:"order,omitempty"`
 	Boot     string `json:"boot,omitempty"`      // boot id the last start was granted for
 	Ordered  bool   `json:"has_volume"`          // a start was ordered at this epoch: the node may hold a volume
 	RanEpoch int64  `json:"ran_epoch,omitempty"` // the epoch at which a container was last seen: its volume must be there

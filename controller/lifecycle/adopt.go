@@ -38,7 +38,7 @@ func (l *Lifecycle) Adopt(ctx context.Context, actor, name string) (fleet.Server
 	if err != nil {
 		return out, err
 	}
-	l.setAside(ctx, out.ID, out.Floor, stale)
+	l.setAside(ctx, out.ID, out.Floor, out.Order, stale)
 	return out, nil
 }
 
@@ -77,6 +77,7 @@ func (l *Lifecycle) adopt(tx store.Tx, id, actor string, now time.Time) (out fle
 		desired = fleet.Running
 	}
 	want(&s, desired, nil, actor, "as its node says, after a backup was restored", now)
+	s.Order++ // of setAside
 	if err := fleet.Servers.Put(tx, s); err != nil {
 		return s, nil, err
 	}
@@ -208,13 +209,13 @@ func (l *Lifecycle) settled(ctx context.Context, found []fleet.Finding, err erro
 }
 
 // setAside tells nodes at once that their copy does not count: it is stopped and its volume kept in quarantine. A node that is away
-// learns it from the epochs when it comes back.
-func (l *Lifecycle) setAside(ctx context.Context, server string, floor int64, nodes []string) {
+// learns it from the epochs when it comes back. order is 0 for a server of which there is no row.
+func (l *Lifecycle) setAside(ctx context.Context, server string, floor, order int64, nodes []string) {
 	for _, node := range nodes {
 		rt, err := l.agents.Runtime(node)
 		if err == nil {
 			limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), orderTimeout)
-			_, err = rt.Remove(limit, protocol.RemoveRequest{Server: server, Epoch: floor, Volume: protocol.VolumeQuarantine, Op: fleet.NewID("op_")})
+			_, err = rt.Remove(limit, protocol.RemoveRequest{Server: server, Epoch: floor, Volume: protocol.VolumeQuarantine, Op: fleet.NewID("op_"), Order: order})
 			cancel()
 		}
 		if err != nil {

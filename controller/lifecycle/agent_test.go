@@ -29,6 +29,8 @@ type agent struct {
 	spec      protocol.Spec // of the last order to start
 	details   map[string]protocol.Detail
 	removed   []protocol.RemoveRequest
+	numbers   []int64          // of the orders that came, in order
+	newest    map[string]int64 // number of the newest order that was taken, by server
 	queue     []protocol.Report
 	seq       int64
 	connected bool
@@ -150,6 +152,10 @@ func (a *agent) Start(_ context.Context, req protocol.StartRequest) (protocol.St
 	a.mu.Lock()
 	a.taking--
 	a.fresh, a.spec = append(a.fresh, req.Fresh), req.Spec
+	if err := a.number(req.Spec.Server, req.Order); err != nil {
+		defer a.mu.Unlock()
+		return protocol.StartReply{}, err
+	}
 	if a.refuse != nil || a.lost {
 		defer a.mu.Unlock()
 		return protocol.StartReply{}, a.refuse
@@ -234,6 +240,10 @@ func (a *agent) move(o *protocol.Observed, from protocol.State, change func(o *p
 func (a *agent) Stop(_ context.Context, req protocol.StopRequest) (protocol.StopReply, error) {
 	a.mu.Lock()
 	a.stops++
+	if err := a.number(req.Server, req.Order); err != nil {
+		defer a.mu.Unlock()
+		return protocol.StopReply{}, err
+	}
 	o := a.servers[req.Server]
 	if o == nil {
 		defer a.mu.Unlock()
@@ -265,6 +275,10 @@ func (a *agent) ended(o *protocol.Observed) {
 func (a *agent) Kill(_ context.Context, req protocol.KillRequest) (protocol.KillReply, error) {
 	a.mu.Lock()
 	a.kills++
+	if err := a.number(req.Server, req.Order); err != nil {
+		defer a.mu.Unlock()
+		return protocol.KillReply{}, err
+	}
 	_, here := a.servers[req.Server]
 	a.mu.Unlock()
 	if here {
@@ -276,6 +290,10 @@ func (a *agent) Kill(_ context.Context, req protocol.KillRequest) (protocol.Kill
 func (a *agent) Remove(_ context.Context, req protocol.RemoveRequest) (protocol.RemoveReply, error) {
 	a.mu.Lock()
 	a.removed = append(a.removed, req)
+	if err := a.number(req.Server, req.Order); err != nil {
+		defer a.mu.Unlock()
+		return protocol.RemoveReply{}, err
+	}
 	delete(a.servers, req.Server)
 	a.report(protocol.Fact{Removed: &protocol.RemovedFact{Server: req.Server, Epoch: req.Epoch}})
 	a.mu.Unlock()
@@ -290,8 +308,20 @@ func (a *agent) Inventory(_ context.Context, req protocol.InventoryRequest) (inv
 		if d, ok := a.details[id]; ok {
 			inv.Details = append(inv.Details, d)
 		}
+		if n := a.newest[id]; n > 0 {
+			inv.Orders = map[string]int64{id: n}
+		}
 	}
 	return inv, nil
+}
+
+// number takes the number of an order, and refuses one that is late. It needs mu.
+func (a *agent) number(server string, n int64) error {
+	if a.numbers = append(a.numbers, n); n < a.newest[server] {
+		return protocol.Faultf(protocol.Stale, "", "order %d is late, %d was taken", n, a.newest[server])
+	}
+	a.newest[server] = n
+	return nil
 }
 
 // up counts the containers that are up.

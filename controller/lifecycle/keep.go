@@ -52,12 +52,16 @@ func (l *Lifecycle) Keep(ctx context.Context, actor, name string) (fleet.Server,
 			}
 		}
 		floor = out.Floor
+		out.Order++ // of setAside
+		if err := fleet.Servers.Put(tx, out); err != nil {
+			return err
+		}
 		return l.tell(tx, out, "server.kept", actor, map[string]any{"sign": f.Sign, "epoch": out.Epoch, "agent_epoch": f.Agent.Epoch, "node": f.NodeName, "facts_lost": f.Facts})
 	})
 	if err != nil {
 		return out, err
 	}
-	l.setAside(ctx, out.ID, floor, stale)
+	l.setAside(ctx, out.ID, floor, out.Order, stale)
 	return out, nil
 }
 

@@ -44,18 +44,18 @@ func (l *Lifecycle) give(ctx context.Context, a Action) (ok bool, err error) {
 	switch a.Do {
 	case Stop:
 		var r protocol.StopReply
-		r, err = rt.Stop(ctx, protocol.StopRequest{Server: s.ID, Epoch: s.Epoch, Reason: reason, Op: op})
+		r, err = rt.Stop(ctx, protocol.StopRequest{Server: s.ID, Epoch: s.Epoch, Reason: reason, Op: op, Order: s.Order})
 		seen = r.Observed
 	case Kill:
 		var r protocol.KillReply
-		r, err = rt.Kill(ctx, protocol.KillRequest{Server: s.ID, Epoch: s.Epoch, Op: op})
+		r, err = rt.Kill(ctx, protocol.KillRequest{Server: s.ID, Epoch: s.Epoch, Op: op, Order: s.Order})
 		seen = r.Observed
 	case Remove:
-		_, err = rt.Remove(ctx, protocol.RemoveRequest{Server: s.ID, Epoch: s.Epoch, Volume: protocol.VolumeDelete, Op: op})
+		_, err = rt.Remove(ctx, protocol.RemoveRequest{Server: s.ID, Epoch: s.Epoch, Volume: protocol.VolumeDelete, Op: op, Order: s.Order})
 	case Nothing, Place, Book, Expire, GiveUp, Turn, Settle, Lapse, Vanish, Start:
 	}
 	if err != nil {
-		return false, err
+		return false, l.overtaken(ctx, rt, s.ID, s.Order, err)
 	}
 	if err := failpoint.Hit("lifecycle.order.after"); err != nil {
 		return true, err
@@ -63,17 +63,21 @@ func (l *Lifecycle) give(ctx context.Context, a Action) (ok bool, err error) {
 	return true, l.took(ctx, s, seen)
 }
 
-// still reads the server again and tells whether a is what has to be done.
+// still reads the server again and numbers the order, if a is what has to be done.
 func (l *Lifecycle) still(ctx context.Context, a Action) (s fleet.Server, ok bool, err error) {
-	err = l.db.View(ctx, func(tx store.Tx) error {
+	err = l.db.Update(ctx, func(tx store.Tx) error {
+		ok = false
 		var n *fleet.Node
 		var b *fleet.Booking
 		if s, n, b, err = read(tx, a.Server); err != nil || s.ID == "" || s.Node != a.Node {
 			return err
 		}
-		d, err := next(tx, s, n, b, time.Now())
-		ok = err == nil && (plant.On(plant.MissingRecheck) || d == a.Do)
-		return err
+		if d, err := next(tx, s, n, b, time.Now()); err != nil || d != a.Do && !plant.On(plant.MissingRecheck) {
+			return err
+		}
+		ok = true
+		s.Order++
+		return fleet.Servers.Put(tx, s)
 	})
 	return s, ok, err
 }
@@ -131,8 +135,9 @@ func (l *Lifecycle) giveStart(ctx context.Context, rt protocol.Runtime, a Action
 		if ok = true; s.Op != nil {
 			op = s.Op.ID
 		}
+		s.Order++
 		req = protocol.StartRequest{
-			Spec: booked(s.Spec, b), Fresh: s.Fresh(), Op: op,
+			Spec: booked(s.Spec, b), Fresh: s.Fresh(), Op: op, Order: s.Order,
 			Grant: protocol.Grant{Server: s.ID, Epoch: s.Epoch, Node: s.Node, Boot: n.Facts.Boot, Term: l.db.Term(), Issued: now},
 		}
 		s.Ordered, s.Boot, s.Baseline = true, n.Facts.Boot, fleet.MarkOf(s.Observed)
@@ -152,7 +157,10 @@ func (l *Lifecycle) giveStart(ctx context.Context, rt protocol.Runtime, a Action
 		return false, err
 	}
 	if _, err = rt.Start(ctx, req); err != nil {
-		return false, l.refused(ctx, a, err)
+		if err = l.overtaken(ctx, rt, a.Server, req.Order, err); err != nil {
+			err = l.refused(ctx, a, err)
+		}
+		return false, err
 	}
 	return true, failpoint.Hit("lifecycle.start.after")
 }

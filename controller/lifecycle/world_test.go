@@ -128,7 +128,7 @@ func (w *world) node(name string, memory int64) *agent {
 	for s, _ := fleet.Schedulable(total); s < memory; s, _ = fleet.Schedulable(total) {
 		total += memory - s
 	}
-	a := &agent{w: w, id: "node_" + name, boot: "boot-1", servers: map[string]*protocol.Observed{}, details: map[string]protocol.Detail{}}
+	a := &agent{w: w, id: "node_" + name, boot: "boot-1", servers: map[string]*protocol.Observed{}, details: map[string]protocol.Detail{}, newest: map[string]int64{}}
 	w.mu.Lock()
 	w.agents[a.id] = a
 	w.mu.Unlock()
