@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { problemOf } from '../api/http';
 import type { Event, Problem } from '../api/types';
-import { isKnown, known, t } from '../i18n';
+import { isKnown, known, locale, t } from '../i18n';
 import { Ago, Button, Empty, Trouble } from '../kit/bits';
 import { Icon, type IconName } from '../kit/icons';
 import { listen } from '../live/events';
@@ -51,7 +51,7 @@ export default function Feed({ server }: { server?: string }) {
   const shown = useMemo(() => {
     const words = query.toLowerCase().split(/\s+/).filter(Boolean);
     return (events ?? []).filter((e) => (!family || e.type.startsWith(`${family}.`))
-      && words.every((w) => [e.type, known('event', e.type), e.server, e.node, e.actor, detail(e.data)].join(' ').toLowerCase().includes(w)));
+      && words.every((w) => [e.type, known('event', e.type), e.server, e.node, e.actor, detail(e.data, locale.value)].join(' ').toLowerCase().includes(w)));
   }, [events, family, query]);
 
   return (
@@ -80,7 +80,7 @@ export default function Feed({ server }: { server?: string }) {
                 {!server && e.server && <> <a href={`/servers/${e.server}`}>{e.server}</a></>}
                 {e.node && <span class="soft"> {t('activity.on')} <a href={`/nodes#${e.node}`}>{e.node}</a></span>}
               </p>
-              {detail(e.data) && <p class="soft small-text clip">{detail(e.data)}</p>}
+              {detail(e.data, locale.value) && <p class="soft small-text clip">{detail(e.data, locale.value)}</p>}
             </div>
             <span class="event-by soft small-text">{e.actor}</span>
             <span class="event-at soft small-text"><Ago time={e.at} /></span>
