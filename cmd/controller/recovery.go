@@ -96,7 +96,7 @@ func command(f client.RecoveryFinding, verb string) string {
 	switch {
 	case verb == "lead":
 		return "controller recovery lead"
-	case f.Sign == "node":
+	case f.Server == "":
 		return "controller recovery " + verb + " --node " + f.Node
 	default:
 		return "controller recovery " + verb + " " + f.Server
@@ -178,10 +178,13 @@ func newRecoveryAdopt(c *cli) *cobra.Command {
 }
 
 func newRecoveryKeep(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use: "keep SERVER", Short: "Believe the store: newer copies are stopped and set aside on their nodes, never deleted", Args: cobra.ExactArgs(1), ValidArgsFunction: c.completeFindings,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.decide(cmd.Context(), args, "", "keep") },
+	var node string
+	cmd := &cobra.Command{
+		Use: "keep SERVER | --node NODE", Short: "Believe the store: newer copies are stopped and set aside on their nodes, never deleted", Args: cobra.MaximumNArgs(1), ValidArgsFunction: c.completeFindings,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.decide(cmd.Context(), args, node, "keep") },
 	}
+	cmd.Flags().StringVar(&node, "node", "", "do not believe what this node claims of itself and cannot prove (name or id)")
+	return cmd
 }
 
 func newRecoveryForget(c *cli) *cobra.Command {

@@ -102,6 +102,13 @@ func (a *API) adoptNode(c echo.Context, actor Actor) error {
 	return a.answerRecovery(c)
 }
 
+func (a *API) keepNode(c echo.Context, actor Actor) error {
+	if err := a.Lifecycle.KeepNode(c.Request().Context(), actor.Name, c.Param("name")); err != nil {
+		return err
+	}
+	return a.answerRecovery(c)
+}
+
 func (a *API) forgetNode(c echo.Context, actor Actor) error {
 	if err := a.Tunnel.ForgetNode(c.Request().Context(), actor.Name, c.Param("name")); err != nil {
 		return err
@@ -128,7 +135,8 @@ func explainRecovery(v lifecycle.RecoveryView) (text, next string) {
 	const still = "; games run on, and nothing is started, placed or deleted"
 	switch {
 	case !v.Open && v.Undecided > 0:
-		return fmt.Sprintf("the recovery mode was ended with %d contradictions undecided: nothing is done about those servers", v.Undecided), "decide: controller recovery show"
+		return fmt.Sprintf("the recovery mode is not open; %d contradictions are undecided, which were left so or which one node claims and cannot prove: nothing is done about those servers", v.Undecided),
+			"decide: controller recovery show"
 	case !v.Open:
 		return "the store agrees with the agents, as far as is known", ""
 	case v.Undecided > 0:
@@ -155,7 +163,7 @@ func recoveryView(v lifecycle.RecoveryView) client.Recovery {
 func findingView(f fleet.Finding, v lifecycle.RecoveryView) client.RecoveryFinding {
 	out := client.RecoveryFinding{
 		ID: f.ID, Sign: string(f.Sign), Node: f.NodeName, NodeID: f.Node, Server: f.Name, ServerID: f.Server, Address: f.Remote, Term: f.Term,
-		Choice: string(f.Choice), By: f.ChosenBy, Since: f.Since, Choices: []client.RecoveryChoice{},
+		Proven: f.Proven, Choice: string(f.Choice), By: f.ChosenBy, Since: f.Since, Choices: []client.RecoveryChoice{},
 	}
 	if out.Node == "" {
 		out.Node = f.Node
@@ -199,12 +207,22 @@ func explainFinding(f client.RecoveryFinding) string {
 	case fleet.SignNode:
 		return fmt.Sprintf("a node that calls itself %s came from %s with a certificate of our CA; the store does not know it", f.Node, f.Address)
 	case fleet.SignTerm:
-		return fmt.Sprintf("node %s has followed a controller of term %d; it does not follow this one", f.Node, f.Term)
+		return fmt.Sprintf("node %s has followed a controller of term %d%s; it does not follow this one", f.Node, f.Term, unproven(f))
 	case fleet.SignReports:
+		if f.Choice != string(fleet.Noted) {
+			return fmt.Sprintf("node %s says that %d reports which the store does not have were taken%s: its servers wait", f.Node, f.Lost, unproven(f))
+		}
 		return fmt.Sprintf("%d reports of node %s are in no store any more: it was told that they had arrived", f.Lost, f.Node)
 	case fleet.SignRestored:
 	}
 	return f.Sign
+}
+
+func unproven(f client.RecoveryFinding) string {
+	if f.Proven {
+		return ""
+	}
+	return ", which nothing proves"
 }
 
 func on(node string) string {
@@ -242,8 +260,11 @@ func choices(f fleet.Finding, v client.RecoveryFinding) []client.RecoveryChoice 
 	case fleet.SignNode:
 		return []client.RecoveryChoice{adopt("the node is let in with the key it proved; do not, if it was revoked after the backup"), {Verb: "forget", Effect: "it stays outside; its games run on unattended"}}
 	case fleet.SignTerm:
-		return []client.RecoveryChoice{{Verb: "lead", Effect: "the term is raised above the highest seen and the nodes follow this controller; only if no other controller runs"}}
-	case fleet.SignRestored, fleet.SignReports:
+		return []client.RecoveryChoice{{Verb: "lead", Effect: "the term is raised above the highest seen and the nodes follow this controller; only if no other controller runs"},
+			keep("the node stays away; revoke it if it may be in a stranger's hands")}
+	case fleet.SignReports:
+		return []client.RecoveryChoice{keep("the node's word does not count, and its servers are looked after again; revoke it if it may be in a stranger's hands")}
+	case fleet.SignRestored:
 	}
 	return []client.RecoveryChoice{}
 }

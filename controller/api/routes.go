@@ -129,6 +129,7 @@ func (a *API) routes() []route {
 		recovery("servers", "keep", "Take the store's word for a server; newer copies are set aside on their nodes", a.keepServer),
 		recovery("servers", "forget", "Delete the row of a server that no node has", a.forgetServer),
 		recovery("nodes", "adopt", "Let a node in that the store does not know", a.adoptNode),
+		recovery("nodes", "keep", "Do not believe what a node claims of itself and cannot prove", a.keepNode),
 		recovery("nodes", "forget", "Leave a node outside that the store does not know", a.forgetNode),
 		{Method: get, Path: "/api/store/backup", Permission: StoreAdmin, Handler: a.backupStore, Summary: "A consistent copy of the store", Tag: "store", Media: "application/octet-stream"},
 	}

@@ -110,7 +110,7 @@ func Decide(tx store.Tx, server string, c Choice, actor string, now time.Time) (
 			return nil, err
 		}
 	}
-	return all, Recount(tx)
+	return all, count(tx, -int64(len(all)))
 }
 
 // Open gives the undecided findings of a server, the one of the highest epoch first.

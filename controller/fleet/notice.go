@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/payperplay/payperplay/controller/event"
@@ -28,6 +30,10 @@ func judge(tx store.Tx, node string, o protocol.Observed, inMode bool, r Recover
 // signs looks through an inventory and gives a finding for each server that contradicts the store, by server.
 func signs(tx store.Tx, node string, inventory []protocol.Observed, r Recovery, at time.Time) (map[string]Finding, error) {
 	out := map[string]Finding{}
+	r, err := viewOf(tx, r, node)
+	if err != nil {
+		return nil, err
+	}
 	inMode := r.Open
 	opens := false
 	for range 2 { // what counts only in the mode is looked at again when this inventory opens it
@@ -100,9 +106,9 @@ func finding(sign Sign, node string, o protocol.Observed, s *Server, at time.Tim
 }
 
 // note writes the findings of one node as its inventory shows them: new ones with an event, known ones anew; undecided ones whose
-// cause is gone go with it. It opens the mode where there is any.
+// cause is gone go with it. What is new may open the mode; see accuse.
 func note(tx store.Tx, log Events, node string, found map[string]Finding, at time.Time) error {
-	r, err := ReadRecovery(tx)
+	r, err := RecoveryOf(tx, node)
 	if err != nil {
 		return err
 	}
@@ -115,6 +121,7 @@ func note(tx store.Tx, log Events, node string, found map[string]Finding, at tim
 			known[f.Server] = f
 		}
 	}
+	var change int64
 	for id, f := range known {
 		_, still := found[id]
 		// Out of the mode an inventory does not look for these: one that was left undecided stays so.
@@ -125,31 +132,33 @@ func note(tx store.Tx, log Events, node string, found map[string]Finding, at tim
 		if err := Findings.Delete(tx, f.ID); err != nil {
 			return err
 		}
+		change--
 	}
-	n := 0
-	for id, f := range found {
-		if n++; n > maxFindings {
+	ids := slices.Sorted(maps.Keys(found))
+	ids = ids[:min(len(ids), maxFindings)]
+	for _, id := range ids {
+		// What an operator left undecided opens nothing anew.
+		if f := found[id]; !f.Quiet && (known[id].ID == "" || claimsMore(f, known[id])) {
+			if _, err := accuse(tx, log, f.Sign, node, time.Time{}, at); err != nil {
+				return err
+			}
 			break
 		}
-		if err := noteOne(tx, log, f, known[id], at); err != nil {
+	}
+	for _, id := range ids {
+		by, err := noteOne(tx, log, found[id], known[id], at)
+		if err != nil {
 			return err
 		}
+		change += by
 	}
-	if len(found) == 0 && len(known) == 0 {
-		return nil
-	}
-	return Recount(tx)
+	return count(tx, change)
 }
 
-// noteOne writes one finding; was is what was known of it, zero for nothing.
-func noteOne(tx store.Tx, log Events, f, was Finding, at time.Time) error {
+// noteOne writes one finding; was is what was known of it, zero for nothing. It gives the change of what waits for a choice.
+func noteOne(tx store.Tx, log Events, f, was Finding, at time.Time) (change int64, err error) {
 	if was.ID != "" && !was.Undecided() && !claimsMore(f, was) {
-		return nil // decided: the same claim again is the node that has not been told yet
-	}
-	if !f.Quiet && (was.ID == "" || claimsMore(f, was)) { // what an operator left undecided opens nothing anew
-		if err := enter(tx, log, f.Sign, f.Node, at); err != nil {
-			return err
-		}
+		return 0, nil // decided: the same claim again is the node that has not been told yet
 	}
 	if was.ID != "" && was.Undecided() {
 		f.Since, f.Facts, f.Detail = was.Since, was.Facts, was.Detail
@@ -163,18 +172,19 @@ func noteOne(tx store.Tx, log Events, f, was Finding, at time.Time) error {
 	if n, err := Nodes.Get(tx, f.Node); err == nil {
 		f.NodeName = n.Name
 	}
+	change = waits(f) - waits(was)
 	if err := Findings.Put(tx, f); err != nil || was.ID != "" && was.Undecided() && was.Sign == f.Sign {
-		return err
+		return change, err
 	}
 	// It is the node's event, not the server's: the server may be another's, and the node may lie.
 	kind := "node." + string(f.Sign)
 	if f.Sign == SignUnknown || f.Sign == SignMissing {
 		kind += "_server"
 	}
-	_, err := log.Append(tx, event.Event{Type: kind, At: at, Node: f.Node, Actor: "agent:" + f.Node, Data: event.JSON(map[string]any{
+	_, err = log.Append(tx, event.Event{Type: kind, At: at, Node: f.Node, Actor: "agent:" + f.Node, Data: event.JSON(map[string]any{
 		"server": f.Server, "server_name": f.Name, "epoch": f.Agent.Epoch, "state": f.Agent.State, "store_epoch": f.StoreEpoch, "store_node": f.StoreNode, "store_desired": f.StoreDesired,
 	})})
-	return err
+	return change, err
 }
 
 // claimsMore tells whether a finding says something that the decided one did not.
@@ -235,7 +245,7 @@ func DropFindings(tx store.Tx, node string) error {
 			return err
 		}
 	}
-	return Recount(tx)
+	return count(tx, -int64(len(ids)))
 }
 
 // rise sees to it that the epoch which a node that does not count any more has of a server is never given to another: its copy may still
@@ -262,73 +272,4 @@ func rise(tx store.Tx, f Finding) error {
 	}
 	s.Floor = f.Agent.Epoch + 1
 	return Servers.Put(tx, s)
-}
-
-// Recount keeps Recovery.Undecided right; call it after findings were written.
-func Recount(tx store.Tx) error {
-	r, err := ReadRecovery(tx)
-	if err != nil {
-		return err
-	}
-	n := int64(0)
-	for _, err := range Findings.Match(tx, "undecided", true, "", 0, false) {
-		if err != nil {
-			return err
-		}
-		n++
-	}
-	if n == r.Undecided {
-		return nil
-	}
-	r.Undecided = n
-	return recoveries.Put(tx, r)
-}
-
-// NoticeLost notes that a node was told to forget reports that the store does not have: nothing can bring them back.
-func NoticeLost(tx store.Tx, log Events, n Node, from, to int64, at time.Time) error {
-	if err := enter(tx, log, SignReports, n.ID, at); err != nil {
-		return err
-	}
-	return Findings.Put(tx, Finding{
-		ID: n.ID + "//" + string(SignReports), Sign: SignReports, Node: n.ID, NodeName: n.Name, From: from, To: to,
-		Since: at.UTC(), Seen: at.UTC(), Choice: Noted, ChosenBy: "controller", ChosenAt: at.UTC(),
-	})
-}
-
-// NoticeTerm notes that a node has followed a controller of a higher term than ours. Kinds: invalid (no controller can have had it).
-func NoticeTerm(tx store.Tx, log Events, n Node, term, ours int64, at time.Time) error {
-	if term > ours+maxLeap {
-		return fault.New(fault.Invalid, "no controller can have had that term", "look at the node's journal, or revoke the node")
-	}
-	return noteNode(tx, log, Finding{ID: n.ID + "//" + string(SignTerm), Sign: SignTerm, Node: n.ID, NodeName: n.Name, Term: term, Since: at.UTC(), Seen: at.UTC()}, at)
-}
-
-// NoticeNode notes that a node came with a certificate of ours and its own key, and that the store does not know it.
-func NoticeNode(tx store.Tx, log Events, f Finding, at time.Time) error {
-	f.ID, f.Sign, f.Since, f.Seen = f.Node+"//"+string(SignNode), SignNode, at.UTC(), at.UTC()
-	if n, err := Findings.Count(tx); err != nil || n > 10*maxFindings {
-		return err
-	}
-	return noteNode(tx, log, f, at)
-}
-
-func noteNode(tx store.Tx, log Events, f Finding, at time.Time) error {
-	was, err := Findings.Get(tx, f.ID)
-	if err != nil && fault.KindOf(err) != fault.NotFound {
-		return err
-	}
-	if err == nil && (f.Term <= was.Term && f.Sign == SignTerm || f.Sign == SignNode) {
-		return nil // known, or decided
-	}
-	if err := enter(tx, log, f.Sign, f.Node, at); err != nil {
-		return err
-	}
-	if err := Findings.Put(tx, f); err != nil {
-		return err
-	}
-	if err := Recount(tx); err != nil || f.Sign != SignNode {
-		return err // the tunnel tells of a higher term itself
-	}
-	_, err = log.Append(tx, event.Event{Type: "node.unknown", At: at, Node: f.Node, Actor: "agent:" + f.Node, Data: event.JSON(map[string]any{"name": f.NodeName, "address": f.Remote})})
-	return err
 }

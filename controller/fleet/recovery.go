@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/payperplay/payperplay/controller/event"
@@ -24,6 +23,8 @@ type Recovery struct {
 	Restores int64     `json:"restores"` // store.RestoreSequence after the last start
 	// Undecided counts the findings that wait for a choice, so that asking whether there are any costs one read.
 	Undecided int64 `json:"undecided"`
+	// Suspect is the node that alone contradicts the store, and cannot prove it, since the last end; see accuse.
+	Suspect string `json:"suspect,omitempty"`
 }
 
 const recoveryID = "recovery"
@@ -74,6 +75,9 @@ type Finding struct {
 	Quiet bool  `json:"quiet,omitempty"`
 	Facts int64 `json:"facts,omitempty"` // reports of the server that were not taken meanwhile
 
+	// Proven: a controller of ours has vouched for it. Only what is about a node itself can be.
+	Proven bool `json:"proven,omitempty"`
+
 	Term     int64  `json:"term,omitempty"` // SignTerm
 	From     int64  `json:"from,omitempty"` // SignReports: the first lost report
 	To       int64  `json:"to,omitempty"`   // and the last
@@ -90,6 +94,11 @@ type Finding struct {
 // Undecided tells whether the finding waits for an operator.
 func (f Finding) Undecided() bool { return f.Choice == "" }
 
+// accuses tells whether the finding stands against the store by itself: it counts where a second node is asked for.
+func (f Finding) accuses() bool {
+	return f.Undecided() && !f.Quiet && f.Sign != SignMissing && f.Sign != SignDiffers
+}
+
 var (
 	recoveries = store.Table[Recovery]{Name: "recovery", Key: func(r Recovery) string { return r.ID }}
 	// Findings of the present recovery, or of the last one. A new one begins with none.
@@ -99,7 +108,9 @@ var (
 		Indexes: []store.Index[Finding]{
 			store.String("node", func(f Finding) string { return f.Node }),
 			store.String("server", func(f Finding) string { return f.Server }).When(func(f Finding) bool { return f.Server != "" }),
+			store.String("name", func(f Finding) string { return f.Name }).When(func(f Finding) bool { return f.Name != "" && store.CheckKey(f.Name) == nil }),
 			store.Bool("undecided", Finding.Undecided).When(Finding.Undecided),
+			store.String("suspect", func(f Finding) string { return f.Node }).When(Finding.accuses),
 		},
 	}
 )
@@ -126,7 +137,7 @@ func enter(tx store.Tx, log Events, sign Sign, node string, at time.Time) error 
 		r.Auto, r.Reason = false, sign
 		return recoveries.Put(tx, r)
 	}
-	if err := forgetDecided(tx); err != nil {
+	if err := settleOld(tx, at); err != nil {
 		return err
 	}
 	if s, ok := log.(skipper); ok {
@@ -134,8 +145,11 @@ func enter(tx store.Tx, log Events, sign Sign, node string, at time.Time) error 
 			return err
 		}
 	}
+	if r, err = ReadRecovery(tx); err != nil { // settleOld has counted
+		return err
+	}
 	r.Open, r.Reason, r.Since, r.Auto = true, sign, at.UTC(), sign == SignRestored
-	r.Ended, r.EndedBy = time.Time{}, ""
+	r.Ended, r.EndedBy, r.Suspect = time.Time{}, "", ""
 	if err := recoveries.Put(tx, r); err != nil {
 		return err
 	}
@@ -143,19 +157,28 @@ func enter(tx store.Tx, log Events, sign Sign, node string, at time.Time) error 
 	return err
 }
 
-// forgetDecided deletes the findings of the recovery before.
-func forgetDecided(tx store.Tx) error {
+// settleOld deletes the findings of the recovery before that were decided, and notes the lost reports of nodes that were not believed
+// alone: from now on everything is looked at. A node that is to stay outside stays there.
+func settleOld(tx store.Tx, at time.Time) error {
 	var old []string
+	var lost []Finding
 	for f, err := range Findings.Range(tx, "", nil, nil, 0, false) {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if !f.Undecided() {
+		case f.Undecided() && f.Sign == SignReports:
+			lost = append(lost, f.noted(at))
+		case !f.Undecided() && (f.Sign != SignNode || f.Choice != Forgotten):
 			old = append(old, f.ID)
 		}
 	}
 	for _, id := range old {
 		if err := Findings.Delete(tx, id); err != nil {
+			return err
+		}
+	}
+	for _, f := range lost {
+		if err := Save(tx, f); err != nil {
 			return err
 		}
 	}
@@ -187,7 +210,7 @@ func EndRecovery(tx store.Tx, log Events, actor string, now time.Time) error {
 	if err != nil || !r.Open {
 		return err
 	}
-	r.Open, r.Auto, r.Ended, r.EndedBy = false, false, now.UTC(), actor
+	r.Open, r.Auto, r.Ended, r.EndedBy, r.Suspect = false, false, now.UTC(), actor, ""
 	if err := recoveries.Put(tx, r); err != nil {
 		return err
 	}
@@ -203,52 +226,4 @@ func (r Recovery) Heard(nodes map[string]Node) (silent []string) {
 		}
 	}
 	return silent
-}
-
-// Gate says what may be done by itself, and by order, while the store is known or suspected to be older than the agents.
-type Gate struct {
-	Open      bool
-	Since     time.Time
-	Undecided map[string]Sign // by server
-}
-
-// ReadGate reads it; in normal times it costs one read.
-func ReadGate(tx store.Tx) (Gate, error) {
-	r, err := ReadRecovery(tx)
-	g := Gate{Open: r.Open, Since: r.Since}
-	if err != nil || r.Undecided == 0 {
-		return g, err
-	}
-	g.Undecided = map[string]Sign{}
-	for f, err := range Findings.Match(tx, "undecided", true, "", 0, false) {
-		if err != nil {
-			return g, err
-		}
-		if f.Server != "" {
-			g.Undecided[f.Server] = f.Sign
-		}
-	}
-	return g, nil
-}
-
-// Frozen tells whether nothing may be done for the server by the controller itself.
-func (g Gate) Frozen(server string) bool { return g.Open || g.Undecided[server] != "" }
-
-// Refuse is the answer to an order that has to wait until the recovery is over, nil if it need not. what is the order, as "started".
-func (g Gate) Refuse(s Server, what string) error {
-	if err := g.RefuseHalt(s, what); err != nil || !g.Open {
-		return err
-	}
-	return fault.New(fault.Conflict, "nothing can be "+what+" in recovery mode: the store is older than what the nodes know",
-		"see `controller recovery show`, decide, then `controller recovery end`")
-}
-
-// RefuseHalt is the answer to stop and kill, which only wait where it is not known which copy they are for.
-func (g Gate) RefuseHalt(s Server, what string) error {
-	sign := g.Undecided[s.ID]
-	if s.ID == "" || sign == "" || sign == SignDiffers && (what == "stopped" || what == "killed") {
-		return nil
-	}
-	return fault.New(fault.Conflict, fmt.Sprintf("server %s cannot be %s: the store was restored from a backup, and a node contradicts it about this server", s.Name, what),
-		fmt.Sprintf("decide first: `controller recovery show`, then `controller recovery adopt %s` or `controller recovery keep %s`", s.Name, s.Name))
 }

@@ -15,7 +15,17 @@ type Snapshot struct {
 	Servers  map[string]Server
 	Nodes    map[string]Node
 	Bookings map[string]Booking
-	Gate     Gate // of ReadUnsettled only
+
+	Recovery Recovery        // of ReadUnsettled only
+	gates    map[string]Gate // by server, while anything is undecided
+}
+
+// Gate is that of a server of the snapshot.
+func (s Snapshot) Gate(srv Server) Gate {
+	if g, ok := s.gates[srv.ID]; ok {
+		return g
+	}
+	return Gate{Open: s.Recovery.Open, Since: s.Recovery.Since}
 }
 
 // Read takes the whole fleet.
@@ -44,15 +54,20 @@ func (s *Snapshot) readRoom(tx store.Tx) (err error) {
 
 // ReadUnsettled takes the servers with something to do, their nodes and their bookings: its cost grows with the work, not with the fleet.
 func ReadUnsettled(tx store.Tx, now time.Time) (Snapshot, error) {
-	s := Snapshot{At: now, Nodes: map[string]Node{}, Bookings: map[string]Booking{}}
+	s := Snapshot{At: now, Nodes: map[string]Node{}, Bookings: map[string]Booking{}, gates: map[string]Gate{}}
 	var err error
-	if s.Gate, err = ReadGate(tx); err != nil {
+	if s.Recovery, err = ReadRecovery(tx); err != nil {
 		return s, err
 	}
 	if s.Servers, err = collect(Servers.Range(tx, "unsettled", nil, nil, 0, false), Servers.Key); err != nil {
 		return s, err
 	}
 	for id, srv := range s.Servers {
+		if s.Recovery.Undecided > 0 {
+			if s.gates[id], err = gateOf(tx, s.Recovery, srv); err != nil {
+				return s, err
+			}
+		}
 		if b, err := Bookings.Get(tx, id); err == nil {
 			s.Bookings[id] = b
 		} else if fault.KindOf(err) != fault.NotFound {

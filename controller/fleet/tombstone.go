@@ -56,7 +56,7 @@ func findTombstone(tx store.Tx, id string) (*Tombstone, error) {
 
 // Told gives the epoch that a node is to be told of a server it has, for protocol.Welcome; 0: nothing, it leaves the server alone.
 // A node with a lower one stops its copy and sets the volume aside. In recovery mode only what an operator decided is told.
-func Told(tx store.Tx, node, id string, g Gate) (int64, error) {
+func Told(tx store.Tx, node, id string, r Recovery) (int64, error) {
 	s, err := Servers.Get(tx, id)
 	if fault.KindOf(err) == fault.NotFound {
 		t, err := findTombstone(tx, id)
@@ -68,8 +68,12 @@ func Told(tx store.Tx, node, id string, g Gate) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	g, err := gateOf(tx, r, s)
+	if err != nil {
+		return 0, err
+	}
 	switch {
-	case g.Frozen(id) && (s.Floor == 0 || g.Undecided[id] != ""):
+	case g.Frozen() && (s.Floor == 0 || g.Sign != ""):
 		return 0, nil
 	case s.Node == node:
 		return s.Epoch, nil

@@ -168,18 +168,17 @@ func (l *Lifecycle) claims(ctx context.Context, name string, c fleet.Choice) (op
 		} else if fault.KindOf(err) != fault.NotFound {
 			return err
 		}
+		about, err := named(tx, id, name, s.ID == "")
+		if err != nil {
+			return err
+		}
 		var decided *fleet.Finding
-		for f, err := range fleet.Findings.Range(tx, "", nil, nil, 0, false) {
-			switch {
-			case err != nil:
-				return err
-			case f.Server == "" || f.Server != id && (s.ID != "" || f.Name != name):
-			case f.Undecided():
+		for _, f := range about {
+			if f.Undecided() {
 				open, err = fleet.Open(tx, f.Server)
 				return err
-			default:
-				decided = &f
 			}
+			decided = &f
 		}
 		switch {
 		case decided == nil:
@@ -191,6 +190,28 @@ func (l *Lifecycle) claims(ctx context.Context, name string, c fleet.Choice) (op
 		return nil
 	})
 	return open, done, err
+}
+
+// named gives the findings about a server by its id, or by the name that its nodes have it under where the store has no server of that name.
+func named(tx store.Tx, id, name string, byName bool) (out []fleet.Finding, err error) {
+	collect := func(index, value string) error {
+		if value == "" || store.CheckKey(value) != nil {
+			return nil
+		}
+		for f, err := range fleet.Findings.Match(tx, index, value, "", 0, false) {
+			if err != nil {
+				return err
+			}
+			if f.Server != "" {
+				out = append(out, f)
+			}
+		}
+		return nil
+	}
+	if err := collect("server", id); err != nil || !byName {
+		return out, err
+	}
+	return out, collect("name", name)
 }
 
 // settled answers a choice that was made before with the server as it is, an empty one if there is none.

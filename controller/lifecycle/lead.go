@@ -42,7 +42,7 @@ func (l *Lifecycle) Lead(ctx context.Context, actor string) (int64, error) {
 				continue
 			}
 			f.Choice, f.ChosenBy, f.ChosenAt = fleet.Led, actor, now
-			if err := fleet.Findings.Put(tx, f); err != nil {
+			if err := fleet.Save(tx, f); err != nil {
 				return err
 			}
 			led++
@@ -50,12 +50,36 @@ func (l *Lifecycle) Lead(ctx context.Context, actor string) (int64, error) {
 		if led == 0 {
 			return nil
 		}
-		if err := fleet.Recount(tx); err != nil {
-			return err
-		}
 		_, err := l.events.Append(tx, event.Event{Type: "node.recovery_led", Actor: actor, Data: event.JSON(map[string]any{"from": v.Term, "term": l.db.Term(), "seen": highest})})
 		return err
 	})
+}
+
+// KeepNode makes the store's word count about a node that claims of itself what nothing proves: that it told of more than the store has,
+// or that it has followed another controller. Kinds: not_found (no such node, or it claims nothing).
+func (l *Lifecycle) KeepNode(ctx context.Context, actor, node string) error {
+	now := time.Now().UTC()
+	var id string
+	err := l.update(ctx, func(tx store.Tx) error {
+		n, err := fleet.FindNode(tx, node)
+		if err != nil {
+			return err
+		}
+		id = n.ID
+		did, err := fleet.KeepNode(tx, n.ID, actor, now)
+		if err != nil {
+			return err
+		}
+		if !did {
+			return fault.New(fault.NotFound, "node "+n.Name+" claims nothing of itself that waits for a decision", "see `controller recovery show`")
+		}
+		_, err = l.events.Append(tx, event.Event{Type: "node.kept", Node: n.ID, Actor: actor, Data: event.JSON(map[string]any{"name": n.Name})})
+		return err
+	})
+	if err == nil {
+		l.wg.Go(func() { l.recall(context.WithoutCancel(ctx), id, "what it claimed was decided") })
+	}
+	return err
 }
 
 // EndRecovery lets the controller act by itself again. While something is undecided, or a node has not said what it has, it is

@@ -59,11 +59,11 @@ func (m *metrics) seen(s fleet.Snapshot) {
 		}
 	}
 	open := 0.0
-	if s.Gate.Open {
+	if s.Recovery.Open {
 		open = 1
 	}
 	m.recovery.Set(open)
-	m.undecided.Set(float64(len(s.Gate.Undecided)))
+	m.undecided.Set(float64(s.Recovery.Undecided))
 	m.unsettled.Set(float64(len(s.Servers)))
 	m.waiting.Set(float64(waiting))
 }

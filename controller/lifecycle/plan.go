@@ -62,7 +62,7 @@ func Plan(s fleet.Snapshot, sent map[string]Sent, now time.Time) []Action {
 		if row, ok := s.Bookings[id]; ok {
 			b = &row
 		}
-		d := permit(s.Gate, srv, Decide(srv, n, b, now))
+		d := permit(s.Gate(srv), srv, Decide(srv, n, b, now))
 		if d == Nothing || d.order() && !due(d, srv, n, sent[id], now) {
 			continue
 		}

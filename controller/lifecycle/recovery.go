@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -20,17 +21,17 @@ func (l *Lifecycle) Begin(ctx context.Context) error {
 
 // next is Decide as far as the recovery mode lets it, asked inside the transaction that acts.
 func next(tx store.Tx, s fleet.Server, n *fleet.Node, b *fleet.Booking, now time.Time) (Do, error) {
-	g, err := fleet.ReadGate(tx)
+	g, err := fleet.ReadGate(tx, s)
 	return permit(g, s, Decide(s, n, b, now)), err
 }
 
 // permit lets through what may be done while the store is older than the agents: nothing but what somebody has ordered since, and of
 // that only what ends a game.
 func permit(g fleet.Gate, s fleet.Server, d Do) Do {
-	if d == Nothing || !g.Frozen(s.ID) {
+	if d == Nothing || !g.Frozen() {
 		return d
 	}
-	if sign := g.Undecided[s.ID]; sign != "" && sign != fleet.SignDiffers || !s.DesiredAt.After(g.Since) {
+	if g.Sign != "" && g.Sign != fleet.SignDiffers || !s.DesiredAt.After(g.Since) {
 		return Nothing
 	}
 	switch d {
@@ -43,7 +44,7 @@ func permit(g fleet.Gate, s fleet.Server, d Do) Do {
 
 // refuse is the answer to an order that waits until the recovery is over. Kind conflict.
 func refuse(tx store.Tx, s fleet.Server, what string) error {
-	g, err := fleet.ReadGate(tx)
+	g, err := fleet.ReadGate(tx, s)
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func refuse(tx store.Tx, s fleet.Server, what string) error {
 // mayHalt lets stop and kill through unless it is not known which copy they are for. An order about a server that only differs in what
 // is wanted of it is the choice itself.
 func (l *Lifecycle) mayHalt(tx store.Tx, s fleet.Server, actor string, kind fleet.OpKind, now time.Time) error {
-	g, err := fleet.ReadGate(tx)
+	g, err := fleet.ReadGate(tx, s)
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func (l *Lifecycle) mayHalt(tx store.Tx, s fleet.Server, actor string, kind flee
 	if kind == fleet.OpKill {
 		what = "killed"
 	}
-	if err := g.RefuseHalt(s, what); err != nil || g.Undecided[s.ID] == "" {
+	if err := g.RefuseHalt(s, what); err != nil || g.Sign == "" {
 		return err
 	}
 	_, err = fleet.Decide(tx, s.ID, fleet.Kept, actor, now)
@@ -112,13 +113,11 @@ func (l *Lifecycle) Recovery(ctx context.Context) (RecoveryView, error) {
 }
 
 // tend looks after an open recovery: nodes are asked for what the store has forgotten, and a restore that nobody contradicts ends by itself.
-func (l *Lifecycle) tend(ctx context.Context, now time.Time) error {
-	v, err := l.Recovery(ctx)
-	if err != nil {
-		return err
-	}
-	if v.Open && v.Auto && v.Undecided == 0 && len(v.Silent) == 0 {
-		return l.endByItself(ctx, now)
+func (l *Lifecycle) tend(ctx context.Context, r fleet.Recovery, now time.Time) error {
+	if r.Open && r.Auto && r.Undecided == 0 {
+		if all, err := l.allHeard(ctx, r); err != nil || all {
+			return errors.Join(err, l.endByItself(ctx, now))
+		}
 	}
 	const askEvery = 5 * time.Second
 	l.mu.Lock()
@@ -129,6 +128,10 @@ func (l *Lifecycle) tend(ctx context.Context, now time.Time) error {
 	l.mu.Unlock()
 	if !due {
 		return nil
+	}
+	v, err := l.Recovery(ctx) // all findings: not at each sweep
+	if err != nil {
+		return err
 	}
 	l.hear(ctx, v)
 	byNode := map[string][]string{}
@@ -147,6 +150,15 @@ func (l *Lifecycle) tend(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+func (l *Lifecycle) allHeard(ctx context.Context, r fleet.Recovery) (all bool, err error) {
+	err = l.db.View(ctx, func(tx store.Tx) error {
+		silent, err := silentNodes(tx, r)
+		all = err == nil && len(silent) == 0
+		return err
+	})
+	return all, err
+}
+
 // endByItself ends a restore that nobody contradicts, and tells every node what it was not told meanwhile.
 func (l *Lifecycle) endByItself(ctx context.Context, now time.Time) error {
 	ended := false
@@ -160,7 +172,7 @@ func (l *Lifecycle) endByItself(ctx context.Context, now time.Time) error {
 			return err // one that joined since it was looked at
 		}
 		ended = true
-		return fleet.EndRecovery(tx, l.events, self, now)
+		return fleet.EndRecovery(tx, l.events, fleet.ByItself, now)
 	})
 	if err == nil && ended {
 		l.wg.Go(func() { l.recall(ctx, "", "the recovery mode has ended") })

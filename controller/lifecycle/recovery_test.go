@@ -168,7 +168,7 @@ func TestF25ConnectedIsAskedAgain(t *testing.T) {
 		a := w.node("n1", 8*gib)
 		w.back(a)
 		w.must(w.db.Update(t.Context(), func(tx store.Tx) error {
-			return fleet.NoticeTerm(tx, w.log, fleet.Node{ID: "node_x"}, w.db.Term()+1, w.db.Term(), time.Now())
+			return fleet.NoticeTerm(tx, w.log, fleet.Node{ID: "node_x"}, w.db.Term()+1, w.db.Term(), time.Now(), time.Now())
 		}))
 		after(10 * time.Second)
 		if n := w.recalls(a.id); n == 0 || n > 3 {
@@ -420,7 +420,7 @@ func TestF25Lead(t *testing.T) {
 		if err := fleet.Nodes.Put(tx, n); err != nil {
 			return err
 		}
-		return fleet.NoticeTerm(tx, w.log, n, ours+41, ours, time.Now())
+		return fleet.NoticeTerm(tx, w.log, n, ours+41, ours, time.Time{}, time.Now())
 	}))
 	for range 2 {
 		term, err := w.lc.Lead(t.Context(), "olga")

@@ -35,8 +35,8 @@ func (l *Lifecycle) sweep(ctx context.Context) error {
 	actions := Plan(snap, l.remembered(snap), now)
 	l.m.seen(snap)
 	defer l.pace(ctx, now)
-	if snap.Gate.Open || len(snap.Gate.Undecided) > 0 {
-		if err := l.tend(ctx, now); err != nil && ctx.Err() == nil {
+	if snap.Recovery.Open || snap.Recovery.Undecided > 0 {
+		if err := l.tend(ctx, snap.Recovery, now); err != nil && ctx.Err() == nil {
 			l.log.ErrorContext(ctx, "the recovery mode was not looked after", "error", err)
 		}
 	}

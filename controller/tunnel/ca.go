@@ -43,6 +43,7 @@ type Authority struct {
 	trusted []*x509.Certificate // the active one first
 	pool    *x509.CertPool
 	leaf    *tls.Certificate
+	marks   [][]byte // keys of the marks of each of them, the active one's first
 }
 
 type authorityKey struct {

@@ -121,9 +121,14 @@ func (a *Authority) use(active string, names []string) error {
 		trusted = append(trusted, c)
 		pool.AddCert(c)
 	}
+	signs := authorityKey{active, cert, key}
+	marks, err := a.markKeys(signs, names)
+	if err != nil {
+		return err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.active, a.trusted, a.pool, a.leaf = authorityKey{active, cert, key}, trusted, pool, nil
+	a.active, a.trusted, a.pool, a.leaf, a.marks = signs, trusted, pool, nil, marks
 	return nil
 }
 

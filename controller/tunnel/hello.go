@@ -137,6 +137,7 @@ func (t *Tunnel) greet(tx store.Tx, p *peer, id string, req protocol.Hello, now 
 		Cluster: t.ca.Cluster(), Node: n.ID, Version: protocol.Version, Term: t.db.Term(), Session: id, AckSeq: n.AckSeq, NeedInventory: need,
 		HeartbeatMS: t.opts.Heartbeat.Milliseconds(), DeadMS: t.opts.DeadAfter.Milliseconds(), Now: now,
 	}
+	g.welcome.Mark = t.ca.stamp(n.ID, mark{t.db.Term(), n.AckSeq, now})
 	g.welcome.Epochs, err = epochs(tx, n.ID, e.Servers)
 	return g, err
 }
@@ -147,7 +148,11 @@ func (t *Tunnel) aheadOfUs(tx store.Tx, n fleet.Node, e Enrolment, req protocol.
 	g := greeting{reason: "term", denied: fault.New(fault.Stale,
 		fmt.Sprintf("node %s has followed a controller of term %d, this one has term %d: its state is an old copy", n.Name, req.Term, t.db.Term()),
 		"stop this controller if another one runs; if the store was restored from a backup: `controller recovery show`")}
-	if err := fleet.NoticeTerm(tx, t.opts.Events, n, req.Term, t.db.Term(), now); fault.KindOf(err) == fault.Invalid {
+	var vouched time.Time
+	if m, ok := t.ca.readMark(n.ID, req.Mark); ok && m.term > t.db.Term() {
+		vouched = m.at
+	}
+	if err := fleet.NoticeTerm(tx, t.opts.Events, n, req.Term, t.db.Term(), vouched, now); fault.KindOf(err) == fault.Invalid {
 		return greeting{reason: "term", denied: err}, nil
 	} else if err != nil {
 		return g, err
@@ -225,7 +230,11 @@ func (t *Tunnel) noteFacts(tx store.Tx, n *fleet.Node, e *Enrolment, req protoco
 		// Or the node itself dropped them, because nobody took them for long: that says nothing about our state.
 		// And of a row that never took a report nothing was forgotten: the machine was enrolled anew and kept its journal.
 		if req.NextSeq-1 > req.DroppedSeq && (n.AckSeq > 0 || n.AckRun != "") {
-			if err := fleet.NoticeLost(tx, t.opts.Events, *n, n.AckSeq+1, req.NextSeq-1, now); err != nil {
+			var vouched time.Time
+			if m, ok := t.ca.readMark(n.ID, req.Mark); ok && m.seq > n.AckSeq {
+				vouched = m.at
+			}
+			if err := fleet.NoticeLost(tx, t.opts.Events, *n, n.AckSeq+1, req.NextSeq-1, vouched, now); err != nil {
 				return err
 			}
 		}
@@ -274,13 +283,13 @@ func (t *Tunnel) takeInventory(tx store.Tx, n *fleet.Node, e *Enrolment, req pro
 
 // epochs gives what the node is to be told of every server it has or should have.
 func epochs(tx store.Tx, node string, has []string) (map[string]int64, error) {
-	gate, err := fleet.ReadGate(tx)
+	recovery, err := fleet.RecoveryOf(tx, node)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]int64{}
 	tell := func(id string) error {
-		epoch, err := fleet.Told(tx, node, id, gate)
+		epoch, err := fleet.Told(tx, node, id, recovery)
 		if err == nil && epoch > 0 {
 			out[id] = epoch
 		}

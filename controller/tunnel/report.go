@@ -47,6 +47,9 @@ func (h home) Report(ctx context.Context, b protocol.ReportBatch) (protocol.Ack,
 	if err != nil {
 		return protocol.Ack{}, err
 	}
+	if in.taken+in.foreign+in.dropped > 0 {
+		in.ack.Mark = h.t.ca.stamp(p.node, mark{h.t.db.Term(), in.ack.Seq, time.Now()})
+	}
 	h.t.count(ctx, p, in)
 	if in.taken > 0 {
 		h.t.opts.OnChange(p.node)

@@ -11,6 +11,7 @@ import (
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/store"
+	"github.com/payperplay/payperplay/controller/tunnel"
 	"github.com/payperplay/payperplay/protocol"
 )
 
@@ -30,6 +31,11 @@ func (c *cluster) saved() []byte {
 	_, err := c.db.Backup(c.t.Context(), &b)
 	must(c.t, err)
 	return b.Bytes()
+}
+
+func (c *cluster) do(fn func(store.Tx) error) {
+	c.t.Helper()
+	must(c.t, c.db.Update(c.t.Context(), fn))
 }
 
 func (c *cluster) recovery() (r fleet.Recovery, all map[fleet.Sign]fleet.Finding) {
@@ -109,6 +115,9 @@ func TestF25NothingIsToldInRecoveryMode(t *testing.T) {
 	c.put(fleet.Server{ID: "srv_ahead", Name: "ahead", Node: other.node, Epoch: 3, Desired: fleet.Running})
 	inventory := []protocol.Observed{{Server: "srv_stale", Epoch: 8, State: protocol.StateRunning}, {Server: "srv_own", Epoch: 4, State: protocol.StateRunning},
 		{Server: "srv_ahead", Epoch: 5, State: protocol.StateRunning}}
+	c.do(func(tx store.Tx) error { // a controller vouches for it
+		return fleet.NoticeLost(tx, c.events, fleet.Node{ID: other.node}, 1, 2, time.Now(), time.Now())
+	})
 	generation := int64(0)
 	hello := func() map[string]int64 {
 		t.Helper()
@@ -213,4 +222,101 @@ func TestF25TermOfALiar(t *testing.T) {
 	if r, _ := c.recovery(); r.Undecided != 0 {
 		t.Errorf("the word of a revoked node still counts: %+v", r)
 	}
+}
+
+// TestF25MarksAreProof: a liar beside another node opens nothing, whatever it says of reports and terms, with no mark, one of its own making
+// or another node's. The mark of a controller whose store went back opens the mode by one node's word.
+func TestF25MarksAreProof(t *testing.T) {
+	c := newCluster(t)
+	s, other := c.joined("alpha"), c.joined("beta")
+	c.put(fleet.Server{ID: "srv_1", Name: "one", Node: s.node, Epoch: 1, Desired: fleet.Running})
+	c.put(fleet.Server{ID: "srv_2", Name: "two", Node: other.node, Epoch: 1, Desired: fleet.Running})
+	tell := func(s *stranger, server string, seq int64) []byte {
+		t.Helper()
+		call := s.session()
+		req := greeting("run", seq)
+		req.NextSeq = seq
+		_, err := call.Hello(t.Context(), req)
+		must(t, err)
+		ack, err := call.Report(t.Context(), reports(observed(server, 1, seq, protocol.StateRunning)))
+		must(t, err)
+		if ack.Seq != seq || len(ack.Mark) == 0 {
+			t.Fatalf("%+v", ack)
+		}
+		must(t, call.Close(nil))
+		return ack.Mark
+	}
+	tell(s, "srv_1", 1)
+	saved := c.saved()
+	mine, theirs := tell(s, "srv_1", 2), tell(other, "srv_2", 1)
+	c.rewind(saved)
+
+	generation, next := int64(10), int64(2)
+	hello := func(mark []byte, ahead int64) (protocol.Welcome, error) {
+		t.Helper()
+		generation++
+		req := greeting("run", generation)
+		next++
+		req.NextSeq, req.Mark, req.Term = next, mark, c.db.Term()+ahead
+		return s.session().Hello(t.Context(), req)
+	}
+	forged := bytes.Clone(mine)
+	forged[16]++ // the last byte of what was acknowledged
+	for name, mark := range map[string][]byte{"none": nil, "short": mine[:20], "another node's": theirs, "forged": forged} {
+		_, err := hello(mark, 0)
+		must(t, err)
+		_, err = hello(mark, 3)
+		wantCode(t, err, protocol.Stale)
+		if r, all := c.recovery(); r.Open || all[fleet.SignReports].Proven || all[fleet.SignTerm].Proven || r.Undecided != 2 {
+			t.Fatalf("%s: %+v %+v", name, r, all)
+		}
+		c.do(func(tx store.Tx) error {
+			for server, frozen := range map[string]bool{"srv_1": true, "srv_2": false} {
+				row, err := fleet.Servers.Get(tx, server)
+				must(t, err)
+				if g, err := fleet.ReadGate(tx, row); err != nil || g.Frozen() != frozen {
+					t.Errorf("%s: %s %+v, %v", name, server, g, err)
+				}
+			}
+			return nil
+		})
+	}
+	// Its own jumps have used its numbers up: the true mark comes to a store that has not heard the lies.
+	c.rewind(saved)
+	next = 2
+	w, err := hello(mine, 0)
+	must(t, err)
+	if r, all := c.recovery(); !r.Open || !all[fleet.SignReports].Proven || r.Undecided != 0 {
+		t.Errorf("%+v %+v", r, all)
+	}
+	// The same again, after the operator has ended it, is known.
+	c.do(func(tx store.Tx) error { return fleet.EndRecovery(tx, c.events, operator, time.Now()) })
+	for _, mark := range [][]byte{mine, w.Mark} {
+		if _, err := hello(mark, 0); err != nil {
+			t.Error(err)
+		}
+		if r, _ := c.recovery(); r.Open {
+			t.Errorf("opened again: %+v", r)
+		}
+	}
+}
+
+// TestF25MarksOutliveARotation: while a CA is trusted, what its controllers vouched for counts.
+func TestF25MarksOutliveARotation(t *testing.T) {
+	c := newCluster(t)
+	s := c.joined("alpha")
+	w, err := s.session().hello("run", 1)
+	must(t, err)
+	reads := func(want bool) {
+		t.Helper()
+		if got := tunnel.ReadsMark(c.ca, s.node, w.Mark); got != want {
+			t.Errorf("read %t, want %t", got, want)
+		}
+	}
+	_, err = c.ca.Prepare()
+	must(t, err)
+	must(t, c.ca.Activate())
+	reads(true)
+	must(t, c.ca.Retire())
+	reads(false)
 }

@@ -104,10 +104,7 @@ func (t *Tunnel) ForgetNode(ctx context.Context, actor, node string) error {
 
 func (t *Tunnel) decide(tx store.Tx, f fleet.Finding, c fleet.Choice, actor string, now time.Time) error {
 	f.Choice, f.ChosenBy, f.ChosenAt = c, actor, now
-	if err := fleet.Findings.Put(tx, f); err != nil {
-		return err
-	}
-	return fleet.Recount(tx)
+	return fleet.Save(tx, f)
 }
 
 // waiting finds the node, by its id or by the name it gives itself.

@@ -42,10 +42,11 @@ type RecoveryFinding struct {
 	Store    *RecoveryClaim   `json:"store,omitempty"` // what the store says; absent: it does not know the server
 	Agent    *RecoveryClaim   `json:"agent,omitempty"` // what the node says; absent: it does not have the server
 	Address  string           `json:"address,omitempty"`
-	Key      string           `json:"key,omitempty"`  // of an unknown node: hash of the key it proved
-	Term     int64            `json:"term,omitempty"` // the highest the node has followed
-	Lost     int64            `json:"lost,omitempty"` // reports that the store will never see
-	Choices  []RecoveryChoice `json:"choices"`        // empty when there is nothing (more) to choose
+	Key      string           `json:"key,omitempty"`    // of an unknown node: hash of the key it proved
+	Term     int64            `json:"term,omitempty"`   // the highest the node has followed
+	Lost     int64            `json:"lost,omitempty"`   // reports that the store will never see
+	Proven   bool             `json:"proven,omitempty"` // a controller has vouched for it; false: it is the node's word
+	Choices  []RecoveryChoice `json:"choices"`          // empty when there is nothing (more) to choose
 	Choice   string           `json:"choice,omitempty"`
 	By       string           `json:"by,omitempty"`
 	Since    time.Time        `json:"since"`
@@ -102,7 +103,7 @@ func (c *Client) AdoptAll(ctx context.Context) (Adopted, error) {
 	return r, c.do(ctx, call{method: http.MethodPost, path: "/api/recovery/adopt", body: struct{}{}}, &r)
 }
 
-// Decide does one of adopt, keep, forget (noun "servers") or adopt, forget ("nodes").
+// Decide does one of adopt, keep, forget (noun "servers") or adopt, keep, forget ("nodes").
 func (c *Client) Decide(ctx context.Context, noun, name, verb string) (Recovery, error) {
 	var r Recovery
 	return r, c.do(ctx, call{method: http.MethodPost, path: "/api/recovery/" + noun + "/" + segment(name) + "/" + verb, body: struct{}{}}, &r)

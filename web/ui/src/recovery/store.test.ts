@@ -16,6 +16,8 @@ test.each([
   ['missing', 'forget', { noun: 'servers', name: 'srv_1' }],
   ['node', 'adopt', { noun: 'nodes', name: 'node_1' }],
   ['term', 'lead', undefined],
+  ['term', 'keep', { noun: 'nodes', name: 'node_1' }],
+  ['reports', 'keep', { noun: 'nodes', name: 'node_1' }],
 ])('%s: %s goes to the right place', (sign, verb, want) => {
   expect(target(finding(sign), verb)).toEqual(want);
 });

@@ -12,13 +12,13 @@ export function shown(r: Recovery | undefined): boolean {
 
 /** Events after which it may have changed. */
 export function touches(e: Event): boolean {
-  return /^node\.(recovery_|adopted|forgotten|unknown|ahead|missing|differs|term_ahead|connected|revoked)/.test(e.type) || /^server\.(adopted|kept|forgotten)/.test(e.type);
+  return /^node\.(recovery_|adopted|kept|forgotten|unknown|ahead|missing|differs|term_ahead|connected|revoked)/.test(e.type) || /^server\.(adopted|kept|forgotten)/.test(e.type);
 }
 
 /** Where a choice is sent to; undefined where it is about the controller itself. */
 export function target(f: RecoveryFinding, verb: string): { noun: 'servers' | 'nodes'; name: string } | undefined {
   if (verb === 'lead') return undefined;
-  return f.sign === 'node' ? { noun: 'nodes', name: f.node_id } : { noun: 'servers', name: f.server_id ?? '' };
+  return ['node', 'term', 'reports'].includes(f.sign) ? { noun: 'nodes', name: f.node_id } : { noun: 'servers', name: f.server_id ?? '' };
 }
 
 /** Choices that cannot be taken back. */
