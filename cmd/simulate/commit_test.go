@@ -32,10 +32,11 @@ func (t *truth) committed(c *controllerProcess, rec *record) {
 		t.w.violate("term", "%s wrote with term %d, the leader has %d", c.name, term, t.term)
 	}
 	t.checkReports(ch, rec)
+	t.checkStamps(ch, rec)
 	if _, entered := rec.puts["recovery"]; entered {
 		t.w.violate("recovery", "the controller takes its store for an old one: %v", ch.events)
 	}
-	t.checkEvents(c, ch)
+	t.checkEvents(c, ch, rec)
 	for id, s := range ch.servers {
 		t.checkServer(id, s, ch, rec)
 	}
@@ -80,7 +81,7 @@ func take[T any](rows map[string]T, changed map[string]*T) {
 }
 
 // checkEvents: numbers have no holes, and what changed for people has an event.
-func (t *truth) checkEvents(c *controllerProcess, ch change) {
+func (t *truth) checkEvents(c *controllerProcess, ch change, rec *record) {
 	next := int64(1)
 	if n := len(t.events); n > 0 {
 		next = t.events[n-1] + 1
@@ -91,6 +92,7 @@ func (t *truth) checkEvents(c *controllerProcess, ch change) {
 			t.w.violate("events", "event %d (%s) was committed, %d was due", e.Seq, e.Type, next)
 		}
 		next = e.Seq + 1
+		t.checkLogged(e, rec.puts["events"][store.SeqKey(e.Seq)])
 		told[e.Server] = true
 		t.logged[e.Seq] = moment{time.Now(), c}
 	}

@@ -132,7 +132,7 @@ func (w *world) enrol(db store.DB) error {
 }
 
 func (c *controllerProcess) make() (err error) {
-	if c.events, err = event.New(event.Options{DB: c.db}); err != nil {
+	if c.events, err = event.New(event.Options{DB: c.db, Now: c.w.clock.now}); err != nil {
 		return err
 	}
 	kick := func(string) {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/payperplay/payperplay/agent/state"
 	"github.com/payperplay/payperplay/agent/supervisor"
@@ -209,7 +211,7 @@ func (j *journal) append(c *content, facts []protocol.Fact) {
 				j.progress[server] = seq
 			}
 		}
-		r := protocol.Report{Boot: j.p.boot, Run: j.run, Seq: seq, At: j.p.m.clock(), Fact: copied(f)}
+		r := protocol.Report{Boot: j.p.boot, Run: j.run, Seq: seq, At: time.Now().UTC().Round(0), Fact: copied(f)}
 		c.Reports = append(slices.Clip(c.Reports), r)
 		c.NextSeq++
 		j.p.m.w.truth.report(j.p.m, j.id, r)
@@ -220,7 +222,9 @@ func (j *journal) Servers(context.Context) ([]state.Server, error) {
 	c := j.read()
 	var out []state.Server
 	for _, id := range slices.Sorted(maps.Keys(c.Rows)) {
-		out = append(out, decode(c.Rows[id]))
+		row := decode(c.Rows[id])
+		eachTime(reflect.ValueOf(&row).Elem(), j.p.m.clock.reads)
+		out = append(out, row)
 	}
 	return out, j.p.alive()
 }

@@ -279,17 +279,28 @@ func (c client) Inspect(ctx context.Context, id string) (out docker.Container, e
 		if one == nil {
 			return protocol.Faultf(protocol.NotFound, "", "there is no container %s", id)
 		}
-		out = one.Container
+		out = c.seen(one)
 		return nil
 	})
 	return out, err
+}
+
+// seen is a container as the engine tells of it: by the machine's clock.
+func (c client) seen(one *container) docker.Container {
+	out := one.Container
+	for _, t := range []*time.Time{&out.Started, &out.Finished} {
+		if !t.IsZero() {
+			*t = c.p.m.clock.reads(*t)
+		}
+	}
+	return out
 }
 
 func (c client) List(ctx context.Context, server string) (out []docker.Container, err error) {
 	err = c.call(ctx, "list", 0, func() error {
 		for _, one := range c.e.list {
 			if server == "" || one.Server == server {
-				out = append(out, one.Container)
+				out = append(out, c.seen(one))
 			}
 		}
 		return nil

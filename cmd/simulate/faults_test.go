@@ -100,9 +100,10 @@ func (w *world) hold(m *machine, f mishap) {
 		begin, end = count(&m.losing)
 	case "double":
 		begin, end = count(&m.double)
-	case "clock":
-		jump := time.Duration(f.Arg%7200-3600) * time.Second
-		begin, end = func() { m.turn(jump) }, func() { m.turn(-jump) }
+	case "clock", "drift":
+		begin, end = w.wrongClock(m.clock, f)
+	case "controller-clock", "controller-drift":
+		begin, end = w.wrongClock(w.clock, f)
 	case "node-disk-full":
 		begin, end = func() { m.disk.fill(1) }, func() { m.disk.fill(-1) }
 	case "store-disk-full":
@@ -132,12 +133,6 @@ func (w *world) trouble(full, fails int) {
 	w.mu.Lock()
 	w.full, w.fails = w.full+full, w.fails+fails
 	w.mu.Unlock()
-}
-
-func (m *machine) turn(by time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.skew += by
 }
 
 func (m *machine) lines() []*wire {

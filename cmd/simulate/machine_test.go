@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"sync"
 	"time"
 
@@ -34,13 +33,15 @@ type machine struct {
 	slow   int // link: seconds
 	losing int
 	double int
-	skew   time.Duration
-	told   map[int64]time.Time // what this machine's clock said, by the true time
 	wires  map[*wire]bool
+
+	clock   *wallClock
+	out, in *letter // to and from the controller
 }
 
 func newMachine(w *world, i int, spec nodeSpec) *machine {
-	m := &machine{w: w, i: i, id: fmt.Sprintf("node_%d", i+1), name: fmt.Sprintf("node%d", i+1), spec: spec, disk: newDisk(), told: map[int64]time.Time{}, wires: map[*wire]bool{}}
+	m := &machine{w: w, i: i, id: fmt.Sprintf("node_%d", i+1), name: fmt.Sprintf("node%d", i+1), spec: spec,
+		disk: newDisk(), wires: map[*wire]bool{}, clock: newWallClock(), out: newLetter(), in: newLetter()}
 	m.engine = newEngine(m)
 	return m
 }
@@ -49,53 +50,6 @@ func (m *machine) facts(boot string) protocol.NodeFacts {
 	return protocol.NodeFacts{Name: m.name, Hostname: m.name, MachineID: m.name, Boot: boot, Protocol: protocol.Version, Roles: []string{"worker"},
 		Addresses: []string{"192.0.2." + fmt.Sprint(m.i+1)}, CPUs: m.spec.CPUs, MemoryBytes: m.spec.Memory, DiskBytes: m.spec.Disk,
 		PortFrom: 25500, PortTo: 25500 + m.spec.Ports - 1, Docker: "simulated"}
-}
-
-// clock is the machine's: it may be wrong.
-func (m *machine) clock() time.Time {
-	now := time.Now().UTC().Round(0)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.told[now.UnixNano()] = now.Add(m.skew)
-	return now
-}
-
-// asTold turns the true times in a message into what the machine's clock said when they were written down.
-func (m *machine) asTold(message any) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	eachTime(reflect.ValueOf(message).Elem(), func(t time.Time) time.Time {
-		said, ok := m.told[t.UnixNano()]
-		if !ok {
-			said = t.Add(m.skew)
-			m.told[t.UnixNano()] = said
-		}
-		return said
-	})
-}
-
-func eachTime(v reflect.Value, fn func(time.Time) time.Time) {
-	switch v.Kind() {
-	case reflect.Struct:
-		if t, ok := reflect.TypeAssert[time.Time](v); ok {
-			if !t.IsZero() {
-				v.Set(reflect.ValueOf(fn(t)))
-			}
-			return
-		}
-		for i := range v.NumField() {
-			eachTime(v.Field(i), fn)
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			eachTime(v.Index(i), fn)
-		}
-	case reflect.Pointer:
-		if !v.IsNil() {
-			eachTime(v.Elem(), fn)
-		}
-	default:
-	}
 }
 
 // boot starts the machine and its agent.

@@ -99,18 +99,24 @@ func drawRound(seed uint64, i int, p plan) round {
 	kinds := kinds()
 	for range 3 + r.IntN(7) {
 		k := kinds[r.IntN(len(kinds))]
-		if favour := favourite(); favour != "" && r.IntN(2) == 0 {
-			k = kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.name == favour })]
-		}
-		f := mishap{At: within(), Kind: k.name, Node: r.IntN(len(p.Nodes)), Arg: r.IntN(1 << 16)}
-		f.For = (k.min + time.Duration(r.Int64N(int64(k.max-k.min+1)))).Round(time.Millisecond)
-		out.Faults = append(out.Faults, f)
+		k = favoured(r, kinds, k)
+		out.Faults = append(out.Faults, k.draw(r, p, within()))
 	}
+	out.Faults = append(out.Faults, drawClocks(seed, i, p, out.Length)...)
 	slices.SortStableFunc(out.Faults, func(a, b mishap) int { return cmp.Compare(a.At, b.At) })
 	return out
 }
 
 func lost(r *rand.Rand) int { return max(0, r.IntN(6)-4) }
+
+// favoured is k or, every second time, the kind that brings the planted bug to light best.
+func favoured(r *rand.Rand, kinds []kind, k kind) kind {
+	at := slices.IndexFunc(kinds, func(k kind) bool { return k.name == favourite() })
+	if at < 0 || r.IntN(2) > 0 {
+		return k
+	}
+	return kinds[at]
+}
 
 type kind struct {
 	name     string

@@ -34,6 +34,8 @@ func found() map[plant.Name]struct {
 		plant.SequenceGap:         {[]string{"events"}, ""},
 		plant.Overbooked:          {[]string{"booked"}, ""},
 		plant.ReportAckedUnkept:   {[]string{"reports"}, "store-disk-full"},
+		plant.NodeClockBelieved:   {[]string{"clock"}, "drift"},
+		plant.LogClockFalls:       {[]string{"events"}, "controller-clock"},
 		plant.LateOrder:           {[]string{"order"}, "double"},
 	}
 }

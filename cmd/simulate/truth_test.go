@@ -24,6 +24,7 @@ type truth struct {
 	rows    rows
 	events  []int64                                // numbers, in the order of commits
 	logged  map[int64]moment                       // of each event: when it was committed
+	latest  time.Time                              // of the log's clock
 	term    int64                                  // of the newest leader
 	made    map[string]map[int64][]protocol.Report // by node and number
 	taken   map[string]int                         // by node, run and number: how often

@@ -205,9 +205,7 @@ func call[Req, Resp any](ctx context.Context, x *wire, name string, toAgent, aga
 		return none, &lostCall{err, protocol.Faultf(protocol.Unavailable, "try again", "the connection was lost during %s", name)}
 	}
 	req = copied(req)
-	if !toAgent {
-		x.p.m.asTold(&req)
-	}
+	x.stamp(&req, !toAgent)
 	limit, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	answers := make(chan answer[Resp], 1)
@@ -228,8 +226,8 @@ func call[Req, Resp any](ctx context.Context, x *wire, name string, toAgent, aga
 		if !x.travel() || !heard {
 			return
 		}
-		if toAgent && err == nil {
-			x.p.m.asTold(&resp)
+		if err == nil {
+			x.stamp(&resp, toAgent)
 		}
 		answers <- answer[Resp]{resp, err}
 	}
@@ -264,6 +262,15 @@ func call[Req, Resp any](ctx context.Context, x *wire, name string, toAgent, aga
 		return none, &lostCall{context.Canceled, protocol.Faultf(protocol.Unavailable, "", "%s was given up", name)}
 	}
 	return none, &lostCall{context.DeadlineExceeded, protocol.Faultf(protocol.Timeout, "look whether it happened, then try again", "no answer to %s in time", name)}
+}
+
+// stamp turns the times of a message into what its writer's clock said, as its reader's clock sees them.
+func (x *wire) stamp(message any, toController bool) {
+	if m := x.p.m; toController {
+		m.out.carry(message, m.clock, x.w.clock)
+	} else {
+		m.in.carry(message, x.w.clock, m.clock)
+	}
 }
 
 // handle runs the handler at the far end, under its context and the caller's.

@@ -28,6 +28,7 @@ type world struct {
 	trace *trace
 	truth *truth
 	nodes []*machine
+	clock *wallClock // the controllers'
 
 	ctx    context.Context // of everything; ends with the simulation
 	cancel context.CancelFunc
@@ -72,7 +73,7 @@ func rnd(seed uint64, actor ...any) *rand.Rand {
 
 // newWorld builds the cluster of a plan; nothing runs yet.
 func newWorld(t *testing.T, dir string, seed uint64, ca *tunnel.Authority) *world {
-	w := &world{t: t, dir: dir, seed: seed, plan: draw(seed), ca: ca, trace: newTrace(), writes: store.NewTurn()}
+	w := &world{t: t, dir: dir, seed: seed, plan: draw(seed), ca: ca, trace: newTrace(), clock: newWallClock(), writes: store.NewTurn()}
 	w.ctx, w.cancel = context.WithCancel(t.Context())
 	w.broken, w.stop = context.WithCancel(w.ctx)
 	w.truth = newTruth(w)

@@ -72,7 +72,9 @@ func (l *Log) clock(tx store.Tx) (time.Time, error) {
 			l.began.Store(last.Seq)
 		}
 	}
-	latest = max(latest, time.Now().UnixMicro())
+	if now := l.now().UnixMicro(); now > latest || plant.On(plant.LogClockFalls) {
+		latest = now
+	}
 	l.logged.Store(latest)
 	return time.UnixMicro(latest).UTC(), nil
 }

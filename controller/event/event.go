@@ -76,6 +76,7 @@ type Options struct {
 	MaxEvents int64
 	// Poll is how often a follower looks without having been woken; 0 means 10 s.
 	Poll    time.Duration
+	Now     func() time.Time      // nil: time.Now; what events are logged at
 	Logger  *slog.Logger          // nil: silent
 	Metrics prometheus.Registerer // nil: none
 }
@@ -86,6 +87,7 @@ type Log struct {
 	retention time.Duration
 	maxEvents int64
 	poll      time.Duration
+	now       func() time.Time
 	log       *slog.Logger
 	m         *metrics
 	bell      bell
@@ -102,7 +104,7 @@ func New(opts Options) (*Log, error) {
 	if opts.Retention < 0 || opts.MaxEvents < 0 || opts.Poll < 0 {
 		return nil, errors.New("event: Retention, MaxEvents and Poll must not be negative")
 	}
-	l := &Log{db: opts.DB, retention: opts.Retention, maxEvents: opts.MaxEvents, poll: opts.Poll, log: opts.Logger}
+	l := &Log{db: opts.DB, retention: opts.Retention, maxEvents: opts.MaxEvents, poll: opts.Poll, now: opts.Now, log: opts.Logger}
 	if l.retention == 0 {
 		l.retention = 90 * 24 * time.Hour
 	}
@@ -111,6 +113,9 @@ func New(opts Options) (*Log, error) {
 	}
 	if l.poll == 0 {
 		l.poll = 10 * time.Second
+	}
+	if l.now == nil {
+		l.now = time.Now
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)

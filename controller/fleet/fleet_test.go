@@ -419,7 +419,9 @@ func TestPlayersAndTotals(t *testing.T) {
 	r.add("srv_gone", func(s *fleet.Server) { s.Desired = fleet.Deleted })
 	r.add("srv_idle", func(s *fleet.Server) { s.Desired = fleet.Stopped })
 	tell := func(f protocol.Fact) {
-		r.do(func(tx store.Tx) error { return fleet.Fact(tx, r.log, "node_n1", protocol.Report{At: now, Fact: f}, now) })
+		r.do(func(tx store.Tx) error {
+			return fleet.Fact(tx, r.log, "node_n1", protocol.Report{At: now, Fact: f}, now)
+		})
 	}
 	tell(protocol.Fact{Observed: &protocol.Observed{Server: "srv_a", Epoch: 1, State: protocol.StateRunning, Since: now, Container: "c"}})
 	for _, p := range []struct {

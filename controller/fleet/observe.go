@@ -11,6 +11,7 @@ import (
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol"
+	"github.com/payperplay/payperplay/protocol/plant"
 )
 
 // Events is where facts are written, in the transaction of the change; *event.Log is one.
@@ -28,6 +29,9 @@ func Fact(tx store.Tx, log Events, node string, r protocol.Report, now time.Time
 		return err
 	}
 	log = dated{log, r.At}
+	if plant.On(plant.NodeClockBelieved) {
+		now = r.At
+	}
 	switch f := r.Fact; {
 	case f.Observed != nil:
 		err = Observe(tx, log, node, *f.Observed, now)

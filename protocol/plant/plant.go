@@ -31,6 +31,8 @@ const (
 	SequenceGap       Name = "sequence-gap"
 	Overbooked        Name = "overbooked"
 	ReportAckedUnkept Name = "report-acked-unkept"
+	NodeClockBelieved Name = "node-clock-believed"
+	LogClockFalls     Name = "log-clock-falls"
 	LateOrder         Name = "late-order"
 )
 
@@ -57,6 +59,8 @@ func Names() []Plant {
 		{SequenceGap, "a number of the event log is left out (controller/event)"},
 		{Overbooked, "a node's room is not looked at again when it is booked (controller/fleet)"},
 		{ReportAckedUnkept, "reports are acknowledged although their transaction failed (controller/tunnel)"},
+		{NodeClockBelieved, "the time of a report goes into rows as if it were the controller's (controller/fleet)"},
+		{LogClockFalls, "the log's time goes back with the controller's clock (controller/event)"},
 		{LateOrder, "an order that arrives after a newer one is carried out all the same: its number is not looked at (agent/supervisor)"},
 	}
 }
