@@ -113,7 +113,7 @@ type StartRequest struct {
 	Fresh bool   `json:"fresh"` // the first start of this epoch: the volume may be made if it is missing; else a missing identity file refuses the start
 	Op    string `json:"op"`    // operation id, for logs and the identity of the order
 	// Order rises with each order of any kind for the server. An agent refuses one that is lower than the highest it took at the same
-	// epoch (kind stale): it was late. An equal one is the same order again; 0 is of a controller that numbers none and always taken.
+	// epoch (kind stale): it was late. An equal one is the same order again and begins nothing anew; 0 is of a controller that numbers none and always taken.
 	Order int64 `json:"order,omitempty"`
 }
 

@@ -40,7 +40,12 @@ func (s *Supervisor) Start(ctx context.Context, req protocol.StartRequest) (prot
 	if err != nil {
 		return protocol.StartReply{}, err
 	}
-	seen, err := r.take(ctx, o, func(row *state.Server) error { return start(row, req, time.Now().UTC()) })
+	seen, err := r.take(ctx, o, func(row *state.Server) error {
+		if o.Number > 0 && row.Order == o {
+			return nil // the same once more, maybe long after: what it began may have ended since, and the controller knows that
+		}
+		return start(row, req, time.Now().UTC())
+	})
 	if err == nil {
 		s.log.Info("start ordered", "server", r.id, "epoch", req.Grant.Epoch, "revision", req.Spec.Revision, "order", req.Order, "op", req.Op)
 	}
