@@ -175,7 +175,7 @@ func (t *Tunnel) arrive(tx store.Tx, p *peer, n *fleet.Node, e *Enrolment, req p
 		if v = locked; t.liveOf(p) != nil {
 			v = stale // the machine that is there runs its games
 		}
-		why = "its identity comes from another machine than before: a disk was copied, or moved"
+		why = "its identity comes from another machine than before, at " + p.remote.String() + ": a disk was copied, or moved"
 	} else {
 		e.Uses = uses // what another machine tries is no use: it must not lock the one that is there
 	}
