@@ -169,7 +169,7 @@ func (t *Tunnel) configFor(alpn string) (*tls.Config, error) {
 	cfg = rpc.TuneTLS(&tls.Config{NextProtos: []string{alpn}, Certificates: []tls.Certificate{*cert}})
 	if alpn != protocol.ALPNJoin {
 		cfg.ClientAuth = tls.RequireAnyClientCert
-		cfg.VerifyConnection = func(cs tls.ConnectionState) error { return t.ca.verifyNode(cs.PeerCertificates) }
+		cfg.VerifyConnection = t.ca.admits
 	}
 	if alpn == protocol.ALPNControl {
 		// 10,000 agents come back at once after a restart. Whether a node may come in is asked of its row at each Hello, not of its papers.

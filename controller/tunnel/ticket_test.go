@@ -2,6 +2,8 @@ package tunnel_test
 
 import (
 	"crypto/tls"
+	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -83,5 +85,29 @@ func TestTicketsEndWithTheirCA(t *testing.T) {
 	}
 	if resumed, err := s.comeBack(4); !resumed || err != nil {
 		t.Fatalf("and once more: resumed %t, %v", resumed, err)
+	}
+}
+
+// TestATicketEndsWithTheCAOfItsCertificate: a ticket that the new CA's key sealed holds a certificate of the old one, and is worth no more than that.
+func TestATicketEndsWithTheCAOfItsCertificate(t *testing.T) {
+	c := newCluster(t)
+	s := ticketed(t, c, "n")
+	_, err := c.ca.Prepare()
+	must(t, err)
+	must(t, c.ca.Activate())
+	for generation := int64(3); generation < 5; generation++ { // the first brings the ticket
+		if resumed, err := s.comeBack(generation); resumed != (generation == 4) || err != nil {
+			t.Fatalf("session %d after the new CA signs: resumed %t, %v", generation, resumed, err)
+		}
+	}
+	must(t, c.ca.Retire())
+	conn, err := s.dial(protocol.ALPNControl)
+	if err != nil {
+		return // refused in the handshake
+	}
+	defer conn.Close()
+	must(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+	if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("a ticket with a certificate of a CA that is gone: %d bytes, %v", n, err)
 	}
 }
