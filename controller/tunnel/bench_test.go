@@ -42,15 +42,18 @@ const (
 	childEnv  = "PPP_TUNNEL_BENCH_CHILD"
 	storeEnv  = "PPP_TUNNEL_BENCH_STORE" // address of the child's store
 	agentsEnv = "PPP_BENCH_AGENTS"
-	// profileEnv names a directory for the CPU profiles of the children, the newest of each kind.
+	roundsEnv = "PPP_BENCH_ROUNDS" // storms of which the median counts
+	// profileEnv names a directory for the CPU profiles of the children, the newest of each kind; of idle agents also what is in memory.
 	profileEnv = "PPP_BENCH_PROFILE"
 )
 
-func agents(most int) int {
-	if n, err := strconv.Atoi(os.Getenv(agentsEnv)); err == nil && n > 0 {
+func agents(most int) int { return fromEnv(agentsEnv, most) }
+
+func fromEnv(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
 		return n
 	}
-	return most
+	return otherwise
 }
 
 // usage is what the child says of itself.
@@ -191,6 +194,7 @@ type herd struct {
 	name  string
 	dir   string
 	store string // address
+	heap  bool   // children keep an exact account of their memory: it costs an eighth of their CPU
 }
 
 func newHerd(b testing.TB, n int, address string) *herd {
@@ -236,7 +240,10 @@ func (h *herd) child(b testing.TB, mode string) *child {
 	must(b, err)
 	c := &child{cmd: exec.Command(exe, "-test.run", "^TestBenchChild$")}
 	if where := os.Getenv(profileEnv); where != "" {
-		c.cmd.Args = append(c.cmd.Args, "-test.memprofilerate", "4096", "-test.cpuprofile", filepath.Join(where, mode+".prof"))
+		c.cmd.Args = append(c.cmd.Args, "-test.cpuprofile", filepath.Join(where, mode+".prof"))
+		if h.heap {
+			c.cmd.Args = append(c.cmd.Args, "-test.memprofilerate", "4096")
+		}
 	}
 	c.cmd.Env = append(os.Environ(), childEnv+"="+mode+":"+h.dir, storeEnv+"="+h.store)
 	c.cmd.Stderr = os.Stderr
@@ -358,13 +365,11 @@ func closeAll(list []io.Closer) {
 	wg.Wait()
 }
 
-// stormRounds are the rounds of which the median counts.
-const stormRounds = 3
-
 // BenchmarkReconnectStorm: performance.md §1, "10,000 agents reconnect after a controller restart: ≥ 0.8 × the raw TLS accept rate, all reconciled
 // ≤ 15 s". All agents dial at once without jitter, first a bare mutual-TLS server, then a controller that has just been started, each alone in a
 // process and all agents in another, on the same cores. Reconciled is an agent whose Hello was answered and whose inventory the controller has.
-// ratio is ours over raw in agents per second, cpu-ratio raw over ours in CPU of the controller's side alone.
+// ratio is ours over raw in agents per second, cpu-ratio raw over ours in CPU of the controller's side alone; agents-cpu is what the simulated
+// agents' process used meanwhile, and both-cpu-s all of it: half of it is the least time that two cores need.
 func BenchmarkReconnectStorm(b *testing.B) {
 	b.Cleanup(postgrestest.Stop)
 	b.Run("bolt", func(b *testing.B) { benchStorm(b, "") })
@@ -381,7 +386,7 @@ func benchStorm(b *testing.B, address string) {
 	n := float64(len(h.certs))
 	for b.Loop() {
 		all := map[string][]float64{}
-		for range stormRounds {
+		for range fromEnv(roundsEnv, 3) {
 			for name, v := range h.round(b, generation) {
 				all[name] = append(all[name], v)
 			}
@@ -400,12 +405,16 @@ func (h *herd) round(b *testing.B, generation int64) map[string]float64 {
 	n := float64(len(h.certs))
 	yard := h.child(b, "raw")
 	idle := yard.usage(b, "usage").CPU
+	rawOwn := cpu()
 	raw, list := h.storm(b, 128, h.raw(yard.addr))
+	rawOwn = cpu() - rawOwn
 	yardCPU := yard.usage(b, "usage").CPU - idle
 	closeAll(list)
 	yard.stop()
 	c := h.child(b, "ours")
+	own := cpu()
 	took, list := h.storm(b, 128, h.ours(c.addr, rpc.NewWatch(0), generation, nil))
+	own = cpu() - own
 	u := c.usage(b, "usage") // all of the process's life: it has just been started
 	if u.Connected != len(h.certs) {
 		b.Errorf("%d of %d are connected", u.Connected, len(h.certs))
@@ -415,6 +424,7 @@ func (h *herd) round(b *testing.B, generation int64) map[string]float64 {
 	return map[string]float64{
 		"agents/s": n / took.Seconds(), "raw/s": n / raw.Seconds(), "ratio": raw.Seconds() / took.Seconds(), "storm-s": took.Seconds(),
 		"cpu-µs/agent": float64(u.CPU.Microseconds()) / n, "raw-cpu-µs/agent": float64(yardCPU.Microseconds()) / n, "cpu-ratio": float64(yardCPU) / float64(u.CPU),
+		"agents-cpu-µs/agent": float64(own.Microseconds()) / n, "raw-agents-cpu-µs/agent": float64(rawOwn.Microseconds()) / n, "both-cpu-s": (own + u.CPU).Seconds(),
 	}
 }
 
@@ -432,6 +442,7 @@ func BenchmarkIdleAgent(b *testing.B) {
 				many = 2000
 			}
 			h := newHerd(b, agents(many), "")
+			h.heap = true
 			n := float64(len(h.certs))
 			for b.Loop() {
 				mode := "ours"
