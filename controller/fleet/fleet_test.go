@@ -2,7 +2,6 @@ package fleet_test
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -403,13 +402,6 @@ func TestInventoryAndEpochs(t *testing.T) {
 			t.Errorf("%s is %q, want %q", id, s.Observed.State, want)
 		}
 	}
-	r.do(func(tx store.Tx) error {
-		epochs, err := fleet.Epochs(tx, inv)
-		if got := fmt.Sprint(epochs); got != "map[srv_a:1 srv_c:1]" {
-			t.Errorf("epochs %s", got)
-		}
-		return err
-	})
 }
 
 func TestPlayersAndTotals(t *testing.T) {

@@ -112,21 +112,6 @@ func heard(tx store.Tx, node string, at time.Time) error {
 	return Nodes.Put(tx, n)
 }
 
-// Epochs gives the current epoch of each server of an inventory that the controller knows, for protocol.Welcome.
-func Epochs(tx store.Tx, inventory []protocol.Observed) (map[string]int64, error) {
-	out := make(map[string]int64, len(inventory))
-	for _, o := range inventory {
-		s, err := Servers.Get(tx, o.Server)
-		switch {
-		case err == nil:
-			out[s.ID] = s.Epoch
-		case fault.KindOf(err) != fault.NotFound:
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
 // Refused tells whether err is a report's own fault: nothing was changed and the same report will never be taken.
 func Refused(err error) bool {
 	switch fault.KindOf(err) {

@@ -80,7 +80,7 @@ func TestServerLife(t *testing.T) {
 		s, err = w.lc.Delete(t.Context(), "alice", "alpha")
 		w.must(err)
 		after(time.Second)
-		if _, err := w.lc.Get(t.Context(), s.ID); fault.KindOf(err) != fault.NotFound {
+		if _, err := w.find(s.ID); fault.KindOf(err) != fault.NotFound {
 			t.Errorf("after delete: %v", err)
 		}
 		for kind, want := range map[string]int{
@@ -343,8 +343,8 @@ func TestSet(t *testing.T) {
 		_, err := w.lc.Start(t.Context(), "alice", "alpha")
 		w.must(err)
 		after(time.Second)
-		c, err := lifecycle.ParseChanges([]string{"memory=3GiB", "MOTD=Hello"})
-		w.must(err)
+		memory, hello := int64(3*gib), "Hello"
+		c := lifecycle.Changes{MemoryBytes: &memory, Env: map[string]*string{"MOTD": &hello}}
 		r, err := w.lc.Set(t.Context(), "alice", "alpha", s.Revision, c)
 		w.must(err)
 		if !r.RestartRequired || r.Server.Revision != 2 || r.Server.Spec.MemoryBytes != 3*gib || r.Server.Spec.HostPort != 20000 || r.Server.Env["MOTD"] != "Hello" {
@@ -368,9 +368,8 @@ func TestSet(t *testing.T) {
 		_, err = w.lc.Stop(t.Context(), "alice", "alpha", "")
 		w.must(err)
 		after(time.Minute)
-		c, err = lifecycle.ParseChanges([]string{"memory=5GiB", "MOTD="})
-		w.must(err)
-		r, err = w.lc.Set(t.Context(), "alice", "alpha", 0, c)
+		memory = 5 * gib
+		r, err = w.lc.Set(t.Context(), "alice", "alpha", 0, lifecycle.Changes{MemoryBytes: &memory, Env: map[string]*string{"MOTD": nil}})
 		w.must(err)
 		if _, has := r.Server.Env["MOTD"]; has || r.RestartRequired {
 			t.Errorf("%+v", r)
@@ -430,7 +429,7 @@ func TestF01ControllerRestart(t *testing.T) {
 		_, err = w.lc.Delete(t.Context(), "alice", "alpha")
 		w.must(err)
 		rough(3 * time.Second)
-		if _, err := w.lc.Get(t.Context(), id); fault.KindOf(err) != fault.NotFound {
+		if _, err := w.find(id); fault.KindOf(err) != fault.NotFound {
 			t.Errorf("after delete: %v", err)
 		}
 		if n := w.events("server.started"); n != 2 {

@@ -111,7 +111,7 @@ func TestOldStoreGoesAboveItsAgents(t *testing.T) {
 		_, err = w.lc.Delete(t.Context(), "alice", "alpha")
 		w.must(err)
 		after(2 * time.Minute)
-		if _, err := w.lc.Get(t.Context(), id); err == nil {
+		if _, err := w.find(id); err == nil {
 			t.Error("it is still there")
 		}
 	})

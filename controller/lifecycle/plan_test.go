@@ -248,18 +248,3 @@ func TestAdmit(t *testing.T) {
 		}
 	}
 }
-
-func TestParseChanges(t *testing.T) {
-	c, err := ParseChanges([]string{"memory=2GiB", "cpu=1.5", "disk=10GiB", "version=1.21.4", "MOTD=a=b", "PVP="})
-	if err != nil || *c.MemoryBytes != 2<<30 || *c.CPUMillis != 1500 || *c.DiskBytes != 10<<30 || *c.Version != "1.21.4" || *c.Env["MOTD"] != "a=b" {
-		t.Errorf("%+v, %v", c, err)
-	}
-	if v, ok := c.Env["PVP"]; !ok || v != nil {
-		t.Errorf("PVP= gives %v, %v", v, ok)
-	}
-	for _, bad := range []string{"memory", "=1", "memory=lots", "cpu=NaN", "cpu=-1", "cpu=1e9", "colour=red", "Motd=x"} {
-		if _, err := ParseChanges([]string{bad}); fault.KindOf(err) != fault.Invalid || fault.Next(err) == "" {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-}

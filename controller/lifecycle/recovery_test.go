@@ -274,7 +274,7 @@ func TestF25Adopt(t *testing.T) {
 		if len(done) != 2 || len(failed) != 0 {
 			t.Fatalf("adopted %d, failed %v", len(done), failed)
 		}
-		for _, was := range []lifecycle.Entry{ahead, other} {
+		for _, was := range []entry{ahead, other} {
 			is := w.state(was.Name, "running")
 			if is.ID != was.ID || is.Epoch != was.Epoch || is.Node != was.Node || is.Address != was.Address || is.Desired != fleet.Running || is.DesiredBy != "olga" || is.Fresh() {
 				t.Errorf("%s is %+v\nwas %+v", was.Name, is.Server, was.Server)
@@ -353,7 +353,7 @@ func TestF25Keep(t *testing.T) {
 		if s := w.get("keeps"); s.Epoch <= epoch {
 			t.Errorf("epoch %d was given before", s.Epoch)
 		}
-		if _, err := w.lc.Get(t.Context(), "gone"); fault.KindOf(err) != fault.NotFound {
+		if _, err := w.find("gone"); fault.KindOf(err) != fault.NotFound {
 			t.Errorf("gone: %v", err)
 		}
 	})

@@ -4,8 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/payperplay/payperplay/controller/fault"
@@ -134,54 +133,6 @@ func (c Changes) names() []string {
 	for k := range c.Env {
 		out = append(out, k)
 	}
-	return sorted(out)
-}
-
-// ParseChanges reads changes as the command line has them: memory=2GiB, cpu=1.5 (cores), disk=20GiB, version=1.21.4, and
-// settings of the template by their names, MOTD=Hello; KEY= takes a setting away. Kind invalid.
-func ParseChanges(pairs []string) (Changes, error) {
-	c := Changes{Env: map[string]*string{}}
-	for _, pair := range pairs {
-		key, value, ok := strings.Cut(pair, "=")
-		if !ok || key == "" {
-			return c, fault.New(fault.Invalid, fmt.Sprintf("%q is not KEY=VALUE", pair), "write for example memory=2GiB or MOTD=Hello")
-		}
-		var err error
-		switch key {
-		case "memory":
-			c.MemoryBytes, err = size(value)
-		case "disk":
-			c.DiskBytes, err = size(value)
-		case "cpu":
-			c.CPUMillis, err = cpu(value)
-		case "version":
-			c.Version = &value
-		default:
-			if key != strings.ToUpper(key) {
-				return c, fault.New(fault.Invalid, fmt.Sprintf("%q is not a setting", key), "use memory, cpu, disk, version, or a setting of the template in capitals (`controller template list`)")
-			}
-			c.Env[key] = nil
-			if value != "" {
-				c.Env[key] = &value
-			}
-		}
-		if err != nil {
-			return c, err
-		}
-	}
-	return c, nil
-}
-
-func size(text string) (*int64, error) {
-	n, err := protocol.ParseSize(text)
-	return &n, err
-}
-
-func cpu(text string) (*int64, error) {
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(f >= 0 && f <= 1024) {
-		return nil, fault.New(fault.Invalid, fmt.Sprintf("%q is not a number of cores", text), "write for example cpu=2 or cpu=0.5")
-	}
-	n := int64(f * 1000)
-	return &n, nil
+	slices.Sort(out)
+	return out
 }

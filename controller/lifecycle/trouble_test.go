@@ -8,7 +8,6 @@ import (
 
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/fleet"
-	"github.com/payperplay/payperplay/controller/lifecycle"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol"
 )
@@ -161,10 +160,8 @@ func TestDeleteUnreachableAndRevoked(t *testing.T) {
 		if e := w.state(s.ID, "deleting"); !strings.Contains(e.Status.Text, "removes the files when it returns") {
 			t.Errorf("%+v", e.Status)
 		}
-		page, _, err := w.lc.List(t.Context(), lifecycle.Filter{})
-		w.must(err)
-		if len(page) != 2 {
-			t.Errorf("the list shows %d servers", len(page))
+		if list := w.all(); len(list) != 2 {
+			t.Errorf("the list shows %d servers", len(list))
 		}
 		w.create("alpha", gib) // the name is free
 		if _, err := w.lc.Start(t.Context(), "alice", s.ID); fault.KindOf(err) != fault.Conflict {
@@ -172,7 +169,7 @@ func TestDeleteUnreachableAndRevoked(t *testing.T) {
 		}
 		a.connect()
 		after(time.Minute)
-		if _, err := w.lc.Get(t.Context(), s.ID); fault.KindOf(err) != fault.NotFound {
+		if _, err := w.find(s.ID); fault.KindOf(err) != fault.NotFound {
 			t.Errorf("after the node came back: %v", err)
 		}
 		w.booked(a, 2*gib)
@@ -192,13 +189,13 @@ func TestDeleteUnreachableAndRevoked(t *testing.T) {
 		w.must(err)
 		after(10 * time.Second)
 		for _, id := range []string{late.ID, now.ID} {
-			if _, err := w.lc.Get(t.Context(), id); fault.KindOf(err) != fault.NotFound {
+			if _, err := w.find(id); fault.KindOf(err) != fault.NotFound {
 				t.Errorf("its node was revoked, and yet: %v", err)
 			}
 		}
 		fresh, err := w.lc.Delete(t.Context(), "alice", "alpha") // never started: gone at once
 		w.must(err)
-		if _, err := w.lc.Get(t.Context(), fresh.ID); fault.KindOf(err) != fault.NotFound {
+		if _, err := w.find(fresh.ID); fault.KindOf(err) != fault.NotFound {
 			t.Errorf("a server without a node: %v", err)
 		}
 	})

@@ -150,15 +150,15 @@ func (w *world) create(name string, memory int64) fleet.Server {
 	return s
 }
 
-func (w *world) get(name string) lifecycle.Entry {
+func (w *world) get(name string) entry {
 	w.t.Helper()
-	e, err := w.lc.Get(w.t.Context(), name)
+	e, err := w.find(name)
 	w.must(err)
 	return e
 }
 
 // state expects what people see of a server.
-func (w *world) state(name, want string) lifecycle.Entry {
+func (w *world) state(name, want string) entry {
 	w.t.Helper()
 	e := w.get(name)
 	if e.Status.State != want {

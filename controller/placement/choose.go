@@ -32,9 +32,6 @@ type Rejected struct {
 	Free fleet.Resources // what it had, for Short
 }
 
-// Node is the rejected node's id, Name its name.
-func (r Rejected) Node() string { return r.who.id }
-
 // Name of the rejected node.
 func (r Rejected) Name() string { return r.who.name }
 
@@ -45,11 +42,6 @@ type Decision struct {
 	Node, Name string     // the choice; empty if there is none
 	Fitting    int        // how many nodes could have taken it
 	Rejected   []Rejected // those that could not, by id
-}
-
-// Choose picks a node from a snapshot; who chooses often keeps a View.
-func Choose(s fleet.Snapshot, need Need, strategy Strategy) (node string, why Decision) {
-	return New(s).Choose(need, strategy)
 }
 
 // Choose picks the node for need, "" if none can take it. It books nothing.

@@ -59,7 +59,7 @@ func TestStrategies(t *testing.T) {
 		placement.BestFit: "node_c", placement.WorstFit: "node_d", placement.LocalFirst: "node_e",
 		placement.CloudFirst: "node_c", placement.RoundRobin: "node_b", placement.Auto: "node_a",
 	} {
-		if got, why := placement.Choose(s, mem(gib), strategy); got != want {
+		if got, why := placement.New(s).Choose(mem(gib), strategy); got != want {
 			t.Errorf("%s chose %s (%s), want %s", strategy, got, why.Explain(), want)
 		}
 	}
@@ -95,13 +95,13 @@ func TestRejections(t *testing.T) {
 		node("node_n", 8*gib, func(n *fleet.Node) { n.Facts.Docker = "" }),
 	)
 	need := placement.Need{Resources: fleet.Resources{MemoryBytes: 4 * gib, CPUMillis: 2000, DiskBytes: 10 * gib, Ports: 1}, Arch: []string{"amd64"}, RequireSafe: true}
-	got, why := placement.Choose(s, need, placement.Auto)
+	got, why := placement.New(s).Choose(need, placement.Auto)
 	if got != "" {
 		t.Fatalf("chose %s", got)
 	}
 	reasons := map[string]string{}
 	for _, r := range why.Rejected {
-		reasons[r.Node()] = why.Reason(r)
+		reasons["node_"+r.Name()] = why.Reason(r)
 	}
 	for id, want := range map[string]string{
 		"node_a": "memory: needs 4GiB, 1.8GiB free", "node_b": "not connected", "node_c": "cordoned: disk swap", "node_d": "degraded: no seccomp",
@@ -120,11 +120,11 @@ func TestRejections(t *testing.T) {
 		t.Errorf("Explain: %s", text)
 	}
 	need.RequireSafe, need.Pin = false, "node_b"
-	if _, why = placement.Choose(s, need, placement.Auto); why.Explain() != "no node has room: b (not connected)" {
+	if _, why = placement.New(s).Choose(need, placement.Auto); why.Explain() != "no node has room: b (not connected)" {
 		t.Errorf("pinned to a node that is offline: %s", why.Explain())
 	}
 	need.Pin = "node_d"
-	if got, why = placement.Choose(s, need, placement.Auto); got != "node_d" {
+	if got, why = placement.New(s).Choose(need, placement.Auto); got != "node_d" {
 		t.Errorf("a degraded node is schedulable: got %q, %s", got, why.Explain())
 	}
 }

@@ -42,6 +42,5 @@ var figures = []figure{
 	{"sampling 50 servers every 5 s, CPU", "agent/host", "BenchmarkSample50", "%core@5s", "-", 0.5, false},
 
 	{"placement among 1,000 nodes and 10,000 servers", "controller/placement", "BenchmarkPlacementChoose/fits", "µs/choice", "-", 50, false},
-	{"list page at 10,000 servers, part of 20 ms", "controller/lifecycle", "BenchmarkFleet10k/list-page", "ratio", "20 ms", 1, false},
 	{"store: Update with one put and one event", "controller/store/bolt", "BenchmarkUpdate", "ratio", "raw bbolt transaction of the same writes", 1.3, false},
 }
