@@ -199,7 +199,7 @@ func (a *Agent) setup(ctx context.Context) error {
 	bridges := docker.BridgePrefix(engine.Tag())
 	servers, err := supervisor.New(supervisor.Options{Journal: journal, Engine: engine, Volumes: volumes, Console: consoleRoom{consoles}, Commands: consoles,
 		Cluster: who.Cluster, Node: who.Node, Bind: c.Bind, Address: address(c.Bind, facts, c.Data, bridges), PortFrom: c.PortFrom, PortTo: c.PortTo,
-		Avoid: avoid, Logger: log, Metrics: a.reg})
+		Avoid: avoid, OOM: host.KilledForMemory, Logger: log, Metrics: a.reg})
 	if err != nil {
 		return err
 	}

@@ -119,13 +119,16 @@ func (r *runner) exit(ctx context.Context, v view, asked bool) protocol.Exit {
 // killedCode is how a process ends that somebody killed: 128 + SIGKILL.
 const killedCode = 137
 
-// oomIsLate asks again: the engine is told of an out-of-memory kill on another way than of the end, and sometimes after it.
+// oomIsLate asks again: the engine is told of an out-of-memory kill on another way than of the end, and sometimes after it, or not at all.
 func (r *runner) oomIsLate(ctx context.Context, container string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
+		if r.s.o.OOM != nil && r.s.o.OOM(container) {
+			return true
+		}
 		select {
 		case <-ctx.Done():
 			return false

@@ -12,6 +12,7 @@ import (
 	"github.com/payperplay/payperplay/agent/console"
 	"github.com/payperplay/payperplay/agent/docker"
 	"github.com/payperplay/payperplay/agent/docker/dockertest"
+	"github.com/payperplay/payperplay/agent/host"
 	"github.com/payperplay/payperplay/agent/state"
 	"github.com/payperplay/payperplay/agent/volume"
 	"github.com/payperplay/payperplay/protocol"
@@ -61,7 +62,7 @@ func (r *rig) begin() {
 	r.console, err = console.New(console.Options{Dir: r.dir + "/console", Boot: r.boot})
 	must(err)
 	r.sup, err = New(Options{Journal: r.journal, Engine: r.engine, Volumes: r.volumes, Console: roomConsole{r.console}, Commands: r.console,
-		Cluster: r.engine.Cluster(), Node: r.engine.Node(), Bind: netip.MustParseAddr("127.0.0.1")})
+		Cluster: r.engine.Cluster(), Node: r.engine.Node(), Bind: netip.MustParseAddr("127.0.0.1"), OOM: host.KilledForMemory})
 	must(err)
 	ctx, end := context.WithCancel(context.Background())
 	r.end, r.wg = end, &sync.WaitGroup{}

@@ -63,6 +63,7 @@ type Options struct {
 	PortFrom int                   // ports this agent may publish; 0 = any
 	PortTo   int                   //
 	Avoid    func() []netip.Prefix // networks of the host that no bridge may overlap; nil = none
+	OOM      func(id string) bool  // a second witness, beside the engine, of a container that used up its memory; nil = none
 	Ping     Ping                  // how a game is asked for its status; nil = over the network
 	Logger   *slog.Logger
 	Metrics  prometheus.Registerer

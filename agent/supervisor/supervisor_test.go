@@ -122,6 +122,7 @@ func TestRefusesToStop(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	spec := dockertest.Spec(t, "srv_a", map[string]string{"REFUSE_STOP": "true", "IGNORE_TERM": "true"})
+	spec.Stop.GraceSeconds = 300 // the order's counts
 	r.start(spec, 1)
 	r.awaitState("srv_a", protocol.StateRunning)
 	began := time.Now()
@@ -130,7 +131,7 @@ func TestRefusesToStop(t *testing.T) {
 		t.Fatalf("a start while it stops: %v", err)
 	}
 	o := r.awaitState("srv_a", protocol.StateStopped)
-	if took := time.Since(began); took < 2900*time.Millisecond || took > 6*time.Second {
+	if took := time.Since(began); took < 2900*time.Millisecond || took > time.Minute {
 		t.Errorf("the grace of 3 s took %s", took)
 	}
 	if !o.Exit.Killed || !o.Exit.Asked {
@@ -230,6 +231,16 @@ func TestRestartKeepsTheGrant(t *testing.T) {
 	}
 }
 
+// ended tells whether at is when the game ended, by its own last words, and not when somebody noticed.
+func ended(r *rig, server string, at time.Time) bool {
+	for _, l := range r.console.LastLines(server, 50) {
+		if strings.Contains(l.Text, "crash report has been saved") && at.Sub(l.Time).Abs() < 1500*time.Millisecond {
+			return true
+		}
+	}
+	return false
+}
+
 // TestF02AgentDiesAndAdopts: the game runs on, its console goes on, a crash meanwhile is told rightly.
 func TestF02AgentDiesAndAdopts(t *testing.T) {
 	t.Parallel()
@@ -257,7 +268,7 @@ func TestF02AgentDiesAndAdopts(t *testing.T) {
 		t.Fatalf("not adopted: %+v", o)
 	}
 	o := r.await("srv_crashes", 10*time.Second, "seen to have crashed", func(o protocol.Observed) bool { return o.Exit != nil })
-	if o.Exit.Code != 9 || o.Exit.Asked || len(o.Exit.LastLine) == 0 || time.Since(o.Exit.At) > 10*time.Second || o.Exit.At.Sub(runs.Started) > 4*time.Second {
+	if o.Exit.Code != 9 || o.Exit.Asked || len(o.Exit.LastLine) == 0 || !ended(r, "srv_crashes", o.Exit.At) {
 		t.Fatalf("%+v", o.Exit)
 	}
 	r.awaitState("srv_starts", protocol.StateRunning)
