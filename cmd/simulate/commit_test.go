@@ -39,6 +39,9 @@ func (t *truth) committed(c *controllerProcess, rec *record) {
 	t.checkEvents(c, ch, rec)
 	for id, s := range ch.servers {
 		t.checkServer(id, s, ch, rec)
+		if was := t.rows.Servers[id]; s != nil && !fleet.MarkOf(s.Observed).Equal(fleet.MarkOf(was.Observed)) {
+			t.w.note(c.name, "%s is seen as %q since %s, start in flight: %t", id, s.Observed.State, s.Observed.Since.Sub(genesis), s.InFlight())
+		}
 	}
 	was := t.booked()
 	t.keep(ch)

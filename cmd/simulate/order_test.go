@@ -46,6 +46,7 @@ func (t *truth) orderTaken(m *machine, req any, newest state.Order) {
 	if !is {
 		return
 	}
+	t.w.note(m.name, "takes %T %d of %s", req, o.Number, server)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if o.Before(newest) {

@@ -380,7 +380,7 @@ func TestS12HostileReport(t *testing.T) {
 	}
 }
 
-func TestInventoryAndEpochs(t *testing.T) {
+func TestInventory(t *testing.T) {
 	r := newRig(t)
 	for _, id := range []string{"srv_a", "srv_b"} {
 		r.add(id, nil)
@@ -401,6 +401,27 @@ func TestInventoryAndEpochs(t *testing.T) {
 		if s, _ := r.get(id); s.Observed.State != want {
 			t.Errorf("%s is %q, want %q", id, s.Observed.State, want)
 		}
+	}
+}
+
+// TestInventoryThatCrossedAStart: the node made its list before the order to start came to it. That the server is not in the list says
+// nothing, and what is booked for it must stay.
+func TestInventoryThatCrossedAStart(t *testing.T) {
+	r := newRig(t)
+	r.add("srv_a", nil)
+	r.assign("srv_a", "node_n2")
+	r.do(func(tx store.Tx) error {
+		s, err := fleet.Servers.Get(tx, "srv_a")
+		s.Ordered, s.Granted, s.Desired = true, &fleet.Mark{}, fleet.Stopped // granted, and stopped since
+		if err != nil {
+			return err
+		}
+		return fleet.Servers.Put(tx, s)
+	})
+	r.do(func(tx store.Tx) error { return fleet.Inventory(tx, r.log, "node_n2", nil, now) })
+	s, b := r.get("srv_a")
+	if s.Observed.State != "" || !s.InFlight() || !b.Runs {
+		t.Errorf("observed %q, in flight %t, booked %+v", s.Observed.State, s.InFlight(), b)
 	}
 }
 

@@ -57,7 +57,8 @@ func (d dated) Append(tx store.Tx, e event.Event) (event.Event, error) {
 	return d.log.Append(tx, e)
 }
 
-// Inventory takes everything a node has, as it says at hello. Servers it should have and does not name are absent from it.
+// Inventory takes everything a node has, as it says at hello. Servers it should have and does not name are absent from it, but for
+// those whose start is in flight.
 // What shows that the store is older than the node is written down as findings.
 func Inventory(tx store.Tx, log Events, node string, inventory []protocol.Observed, at time.Time) error {
 	r, err := ReadRecovery(tx)
@@ -86,7 +87,8 @@ func Inventory(tx store.Tx, log Events, node string, inventory []protocol.Observ
 		if err != nil {
 			return err
 		}
-		if !named[s.ID] && s.Ordered && s.Observed.State != protocol.StateAbsent {
+		// A start that was granted since may have crossed the inventory on its way: the next order to the node will tell.
+		if !named[s.ID] && s.Ordered && !s.InFlight() && s.Observed.State != protocol.StateAbsent {
 			missing = append(missing, s)
 		}
 	}

@@ -70,7 +70,13 @@ func (l *Lifecycle) set(ctx context.Context, actor string, old fleet.Server, ask
 	now := time.Now().UTC()
 	var out fleet.Server
 	err := l.update(ctx, func(tx store.Tx) error {
-		s, err := fleet.Servers.Get(tx, old.ID)
+		s, err := fleet.FindServer(tx, old.ID)
+		if fault.KindOf(err) == fault.NotFound { // deleted since it was read
+			_, err = fleet.FindServer(tx, old.Name)
+			if err == nil {
+				return fault.New(fault.Precondition, "server "+old.Name+" is another one now", "read it again, and repeat the change if it still makes sense")
+			}
+		}
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/payperplay/payperplay/controller/fault"
 	"github.com/payperplay/payperplay/controller/fleet"
+	"github.com/payperplay/payperplay/controller/lifecycle"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/protocol"
 )
@@ -199,4 +200,28 @@ func TestDeleteUnreachableAndRevoked(t *testing.T) {
 			t.Errorf("a server without a node: %v", err)
 		}
 	})
+}
+
+// TestI12SetOfAServerThatHasJustGone: between reading it and changing it, it was deleted; or deleted, and another one has its name.
+func TestI12SetOfAServerThatHasJustGone(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		scene(t, func(t *testing.T, w *world) {
+			w.create("alpha", gib)
+			w.meanwhile = func() {
+				_, err := w.lc.Delete(t.Context(), "bob", "alpha")
+				w.must(err)
+				if again {
+					w.create("alpha", 2*gib)
+				}
+			}
+			memory := int64(3 * gib)
+			r, err := w.lc.Set(t.Context(), "alice", "alpha", 0, lifecycle.Changes{MemoryBytes: &memory})
+			if !again && (fault.KindOf(err) != fault.NotFound || fault.Next(err) == "" || !strings.Contains(fault.Message(err), `"alpha"`)) {
+				t.Errorf("%v", err)
+			}
+			if again && (err != nil || r.Server.MemoryBytes != memory) {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
 }

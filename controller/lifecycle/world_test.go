@@ -20,13 +20,14 @@ const gib = 1 << 30
 
 // world is a controller's rooms over a real store, and agents that behave like the real ones in the memory of the test.
 type world struct {
-	t    *testing.T
-	path string
-	once bool // transactions run once, where many are made
-	db   *bolt.DB
-	log  *event.Log
-	lc   *lifecycle.Lifecycle
-	halt func() // ends the loop
+	meanwhile func()
+	t         *testing.T
+	path      string
+	once      bool // transactions run once, where many are made
+	db        *bolt.DB
+	log       *event.Log
+	lc        *lifecycle.Lifecycle
+	halt      func() // ends the loop
 
 	mu     sync.Mutex
 	agents map[string]*agent // by node id
@@ -67,7 +68,7 @@ func (w *world) boot() {
 	w.must(err)
 	w.log, err = event.New(event.Options{DB: w.db})
 	w.must(err)
-	w.lc, err = lifecycle.New(lifecycle.Options{DB: w.db, Events: w.log, Agents: w, Catalogue: lifecycle.RenderFunc(render), Recall: w.recall, Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
+	w.lc, err = lifecycle.New(lifecycle.Options{DB: w.db, Events: w.log, Agents: w, Catalogue: lifecycle.RenderFunc(w.render), Recall: w.recall, Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
 	w.must(err)
 }
 
@@ -94,6 +95,15 @@ func (w *world) crash() {
 		_ = w.db.Close()
 		w.db = nil
 	}
+}
+
+// render is the catalogue; meanwhile happens what a test wants to have happened by then.
+func (w *world) render(a lifecycle.Ask) (protocol.Spec, error) {
+	if do := w.meanwhile; do != nil {
+		w.meanwhile = nil
+		do()
+	}
+	return render(a)
 }
 
 func render(a lifecycle.Ask) (protocol.Spec, error) {
