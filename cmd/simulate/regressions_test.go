@@ -20,6 +20,8 @@ func TestRegressions(t *testing.T) {
 		{266, "a stop while a start was on its way freed its memory: another server could be placed on it"},
 		{76, "a server that was deleted while it was placed: the error had no next step"},
 		{206, "a stop that came again after the start that followed it ended the new game: orders were not numbered"},
+		{5068, "an inventory that was on its way when a start was granted freed the memory of that start"},
+		{2939, "a server that was deleted while its settings were changed: the error had no next step"},
 	} {
 		if w := play(t, r.seed, ca); len(w.violations()) > 0 {
 			fail(t, w, w.violations())
