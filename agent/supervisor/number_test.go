@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/payperplay/payperplay/agent/docker/dockertest"
+	"github.com/payperplay/payperplay/agent/state"
 	"github.com/payperplay/payperplay/protocol"
 )
 
@@ -139,4 +140,24 @@ func TestStartAgainAfterItGaveUp(t *testing.T) {
 	delete(n.spec.Env, "CRASH_AFTER")
 	n.must(n.begin(2))
 	n.awaitState("srv_a", protocol.StateRunning)
+}
+
+// TestAStopMoreIsNoNews: the controller takes a new observation for word of the start it has ordered since, and frees what was booked for it.
+func TestAStopMoreIsNoNews(t *testing.T) {
+	t.Parallel()
+	n := numbered{newRig(t), dockertest.Spec(t, "srv_a", nil)}
+	n.must(n.begin(1))
+	n.awaitState("srv_a", protocol.StateRunning)
+	n.must(n.stop(2))
+	was := n.awaitState("srv_a", protocol.StateStopped)
+	told := n.journal.NextSeq() + n.journal.Waiting()
+	n.must(n.kill(3))
+	n.must(n.stop(4))
+	n.await("srv_a", 10*time.Second, "at rest", func(protocol.Observed) bool {
+		r := n.sup.find("srv_a")
+		return r.want() == state.WantStop
+	})
+	if now := n.observed("srv_a"); !now.Since.Equal(was.Since) || n.journal.NextSeq()+n.journal.Waiting() != told {
+		t.Errorf("stopped since %s, and then since %s", was.Since, now.Since)
+	}
 }

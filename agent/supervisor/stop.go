@@ -133,7 +133,10 @@ func (r *runner) settle(ctx context.Context, v view) error {
 		if exit != nil {
 			o.Exit = exit
 		}
-		o.State, o.Since, o.Progress, o.Retry, o.Problem, o.Address = protocol.StateStopped, time.Now().UTC(), "", time.Time{}, nil, ""
+		if o.State != protocol.StateStopped || exit != nil { // a stop more of what is stopped is no news: the controller would take it for word of a start
+			o.Since = time.Now().UTC()
+		}
+		o.State, o.Progress, o.Retry, o.Problem, o.Address = protocol.StateStopped, "", time.Time{}, nil, ""
 		o.Started, o.Ready, o.Restarts = time.Time{}, time.Time{}, 0
 		row.Stop, row.Ends = nil, nil
 		switch {
