@@ -92,7 +92,7 @@ func NoticeLost(tx store.Tx, log Events, n Node, from, to int64, vouched, at tim
 		return err
 	}
 	f := Finding{
-		ID: n.ID + "//" + string(SignReports), Sign: SignReports, Node: n.ID, NodeName: n.Name, From: from, To: to, Proven: !vouched.IsZero(),
+		ID: ofNode(n.ID, SignReports), Sign: SignReports, Node: n.ID, NodeName: n.Name, From: from, To: to, Proven: !vouched.IsZero(),
 		Since: at.UTC(), Seen: at.UTC(),
 	}
 	if open {
@@ -104,17 +104,17 @@ func NoticeLost(tx store.Tx, log Events, n Node, from, to int64, vouched, at tim
 // NoticeTerm notes that a node has followed a controller of a higher term than ours. vouched is when a controller vouched for one, zero
 // for never. Kinds: invalid (no controller can have had it).
 func NoticeTerm(tx store.Tx, log Events, n Node, term, ours int64, vouched, at time.Time) error {
-	if term > ours+maxLeap {
+	if term > ours+MaxLeap {
 		return fault.New(fault.Invalid, "no controller can have had that term", "look at the node's journal, or revoke the node")
 	}
-	f := Finding{ID: n.ID + "//" + string(SignTerm), Sign: SignTerm, Node: n.ID, NodeName: n.Name, Term: term, Proven: !vouched.IsZero(), Since: at.UTC(), Seen: at.UTC()}
+	f := Finding{ID: ofNode(n.ID, SignTerm), Sign: SignTerm, Node: n.ID, NodeName: n.Name, Term: term, Proven: !vouched.IsZero(), Since: at.UTC(), Seen: at.UTC()}
 	return noteNode(tx, log, f, vouched, at)
 }
 
 // NoticeNode notes that a node came with a certificate of ours and its own key, and that the store does not know it. Our CA vouches for
 // that, and it counts once: what was written down of a node stays until the node is let in.
 func NoticeNode(tx store.Tx, log Events, f Finding, at time.Time) error {
-	f.ID, f.Sign, f.Proven, f.Since, f.Seen = f.Node+"//"+string(SignNode), SignNode, true, at.UTC(), at.UTC()
+	f.ID, f.Sign, f.Proven, f.Since, f.Seen = ofNode(f.Node, SignNode), SignNode, true, at.UTC(), at.UTC()
 	if n, err := Findings.Count(tx); err != nil || n > 10*maxFindings {
 		return err
 	}
@@ -175,20 +175,32 @@ func count(tx store.Tx, by int64) error {
 // KeepNode decides that what a node claims of itself does not count: reports that it was told to forget, or a term it has followed.
 // It tells whether there was such a claim. The store's word about its servers counts again; what it says of each stays to be decided.
 func KeepNode(tx store.Tx, node, actor string, now time.Time) (bool, error) {
-	did := false
-	for _, sign := range []Sign{SignReports, SignTerm} {
-		f, err := Findings.Get(tx, node+"//"+string(sign))
-		if fault.KindOf(err) == fault.NotFound || err == nil && !f.Undecided() {
-			continue
-		}
-		if err != nil {
-			return did, err
-		}
+	claims, err := claims(tx, node)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range claims {
 		f.Choice, f.ChosenBy, f.ChosenAt = Kept, actor, now.UTC()
 		if err := Save(tx, f); err != nil {
-			return did, err
+			return false, err
 		}
-		did = true
 	}
-	return did, nil
+	return len(claims) > 0, nil
 }
+
+// claims gives what a node claims of itself and nobody has decided.
+func claims(tx store.Tx, node string) (out []Finding, err error) {
+	for _, sign := range []Sign{SignTerm, SignReports} {
+		f, err := Findings.Get(tx, ofNode(node, sign))
+		switch {
+		case err == nil && f.Undecided():
+			out = append(out, f)
+		case err != nil && fault.KindOf(err) != fault.NotFound:
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// ofNode is the id of a finding about a node itself.
+func ofNode(node string, sign Sign) string { return node + "//" + string(sign) }

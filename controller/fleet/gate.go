@@ -35,17 +35,14 @@ func gateOf(tx store.Tx, r Recovery, s Server) (Gate, error) {
 		return g, err
 	}
 	if s.Node != "" {
-		for _, sign := range []Sign{SignTerm, SignReports} {
-			f, err := Findings.Get(tx, s.Node+"//"+string(sign))
-			if fault.KindOf(err) == fault.NotFound || err == nil && !f.Undecided() {
-				continue
-			}
-			if err != nil {
-				return g, err
-			}
-			g.Node = sign
-			open = append(open, f)
+		claims, err := claims(tx, s.Node)
+		if err != nil {
+			return g, err
 		}
+		for _, f := range claims {
+			g.Node = f.Sign
+		}
+		open = append(open, claims...)
 	}
 	for i, f := range open {
 		if i == 0 && f.Server != "" {

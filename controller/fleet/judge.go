@@ -2,9 +2,9 @@ package fleet
 
 import "github.com/payperplay/payperplay/protocol"
 
-// maxLeap bounds what is believed: an epoch or term that is further ahead was never given by any controller of ours, and raising
+// MaxLeap bounds what an agent is believed: an epoch, term or order number that is further ahead was never given by any controller of ours, and raising
 // ours above it would let one lying agent use up the numbers.
-const maxLeap = 1 << 32
+const MaxLeap = 1 << 32
 
 // Judge compares what a node says of one server with what the store knows of it: "" is the ordinary case, which Observe knows
 // what to do with. s is nil when there is no row; buried, when one was deleted: its node is about to be done with it.
@@ -15,7 +15,7 @@ func Judge(node string, o protocol.Observed, s *Server, buried, inMode bool, r R
 		return ""
 	case s == nil:
 		return SignUnknown
-	case o.Epoch <= 0 || o.Epoch > max(s.Epoch, s.Floor)+maxLeap:
+	case o.Epoch <= 0 || o.Epoch > max(s.Epoch, s.Floor)+MaxLeap:
 		return "" // no claim, or one that nobody can have earned
 	case s.Node == node && o.Epoch > s.Epoch:
 		return SignAhead

@@ -9,9 +9,6 @@ import (
 	"github.com/payperplay/payperplay/protocol"
 )
 
-// maxLeap bounds what an agent is believed: a number that is further ahead was never given, and going above it would use the numbers up.
-const maxLeap = 1 << 32
-
 // overtaken looks at why an agent refused an order. nil: there is nothing to tell anybody. Either the controller itself has given a newer
 // one since, which counts; or the agent knows higher numbers than the store, which is an old one then: the next order goes above them.
 // Any other refusal is given back.
@@ -37,7 +34,7 @@ func (l *Lifecycle) overtaken(ctx context.Context, rt protocol.Runtime, server s
 	}
 	inv, err := rt.Inventory(ctx, protocol.InventoryRequest{Details: []string{server}})
 	known := inv.Orders[server]
-	if err != nil || known <= order || known > order+maxLeap {
+	if err != nil || known <= order || known > order+fleet.MaxLeap {
 		return refusal
 	}
 	l.log.InfoContext(ctx, "a node knows newer orders than the store, which was restored from a backup: the next order is above them", "server", server, "order", order, "known", known)
