@@ -10,7 +10,7 @@ package protocol
 // History (newest last):
 //
 //	1: 2026-11-21: first version: join, recover, hello, report, renew, runtime, console, host; an inventory can tell details; a hello tells what was dropped; a mark
-//	   vouches for what was acknowledged; orders are numbered.
+//	   vouches for what was acknowledged; orders are numbered, and what is observed tells the newest one taken.
 const Version = 1
 
 // Serves tells whether a controller of this Version serves an agent of version v: the same or the one before.

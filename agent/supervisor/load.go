@@ -39,7 +39,7 @@ func (s *Supervisor) load(ctx context.Context) error {
 			s.log.Warn("a volume belongs to nobody", "server", id, "err", err)
 			continue
 		}
-		if _, err := s.add(lost(id, identity.Epoch)); err != nil {
+		if err := s.addLost(ctx, id, identity.Epoch); err != nil {
 			return err
 		}
 	}
@@ -71,6 +71,17 @@ func lost(id string, epoch int64) state.Server {
 		Observed: protocol.Observed{Server: id, Epoch: epoch, State: protocol.StateAbsent, Since: time.Now().UTC()}}
 }
 
+// addLost makes a runner for such a server. The journal may still know the newest order for it.
+func (s *Supervisor) addLost(ctx context.Context, id string, epoch int64) error {
+	row := lost(id, epoch)
+	var err error
+	if row.Order, err = s.o.Journal.LastOrder(ctx, id); err != nil {
+		return err
+	}
+	_, err = s.add(row)
+	return err
+}
+
 // orphans looks for our containers and bridges that no row knows. A running game is adopted (the controller decides about it),
 // everything else is swept away.
 func (s *Supervisor) orphans(ctx context.Context) {
@@ -84,7 +95,7 @@ func (s *Supervisor) orphans(ctx context.Context) {
 		case s.find(c.Server) != nil:
 		case c.Running && docker.Check(c.Spec) == nil && c.Spec.Server == c.Server:
 			s.log.Warn("running game without a row adopted", "server", c.Server, "epoch", c.Epoch)
-			if _, err := s.add(lost(c.Server, c.Epoch)); err != nil {
+			if err := s.addLost(ctx, c.Server, c.Epoch); err != nil {
 				return
 			}
 		case c.Running:

@@ -142,7 +142,7 @@ func TestStartAgainAfterItGaveUp(t *testing.T) {
 	n.awaitState("srv_a", protocol.StateRunning)
 }
 
-// TestAStopMoreIsNoNews: the controller takes a new observation for word of the start it has ordered since, and frees what was booked for it.
+// TestAStopMoreIsNoNews: an order that changes nothing is told once, as the newest that was taken, and the stop is as old as it was.
 func TestAStopMoreIsNoNews(t *testing.T) {
 	t.Parallel()
 	n := numbered{newRig(t), dockertest.Spec(t, "srv_a", nil)}
@@ -157,7 +157,10 @@ func TestAStopMoreIsNoNews(t *testing.T) {
 		r := n.sup.find("srv_a")
 		return r.want() == state.WantStop
 	})
-	if now := n.observed("srv_a"); !now.Since.Equal(was.Since) || n.journal.NextSeq()+n.journal.Waiting() != told {
-		t.Errorf("stopped since %s, and then since %s", was.Since, now.Since)
+	if now := n.observed("srv_a"); !now.Since.Equal(was.Since) || now.Order != 4 || was.Order != 2 {
+		t.Errorf("stopped since %s at order %d, and then since %s at order %d", was.Since, was.Order, now.Since, now.Order)
+	}
+	if more := n.journal.NextSeq() + n.journal.Waiting() - told; more != 2 {
+		t.Errorf("%d reports of two orders", more)
 	}
 }

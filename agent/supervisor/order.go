@@ -176,7 +176,7 @@ func (s *Supervisor) end(ctx context.Context, server string, o state.Order, fn f
 	}
 	r, err := s.notHere(ctx, server, o)
 	if r == nil {
-		return protocol.Observed{Server: server, Epoch: o.Epoch, State: protocol.StateAbsent, Since: time.Now().UTC()}, err
+		return protocol.Observed{Server: server, Epoch: o.Epoch, State: protocol.StateAbsent, Order: o.Number, Since: time.Now().UTC()}, err
 	}
 	return r.take(ctx, o, func(row *state.Server) error {
 		if o.Epoch > 0 && o.Epoch < row.Grant.Epoch {

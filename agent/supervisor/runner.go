@@ -193,7 +193,7 @@ func (r *runner) observe(ctx context.Context, fn func(*state.Server)) error {
 
 // save needs mu. The row in memory changes only when the disk has it.
 func (r *runner) save(ctx context.Context, row state.Server) error {
-	row.Observed.Server = r.id
+	row.Observed.Server, row.Observed.Order = r.id, row.Order.Number
 	var facts []protocol.Fact
 	if !reflect.DeepEqual(row.Observed, r.row.Observed) {
 		o := row.Observed

@@ -180,6 +180,7 @@ func (s *Supervisor) add(row state.Server) (*runner, error) {
 	if s.closed {
 		return nil, protocol.Faultf(protocol.Unavailable, "try again when the agent is back", "the agent is shutting down")
 	}
+	row.Observed.Order = row.Order.Number
 	r := &runner{s: s, id: row.ID(), row: row, kick: make(chan struct{}, 1), log: s.log.With("server", row.ID())}
 	r.watch()
 	s.runners[r.id] = r

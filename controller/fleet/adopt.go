@@ -33,7 +33,7 @@ func Adopt(tx store.Tx, s Server, f Finding, now time.Time) (Server, error) {
 	if f.Detail == nil || !f.Detail.Fresh || Container(o) {
 		s.RanEpoch = s.Epoch // its volume is there
 	}
-	s.Address, s.Waiting, s.Problem, s.Kill, s.Op, s.Baseline, s.Granted = address(n, s.Spec.HostPort), nil, nil, false, nil, MarkOf(o), nil
+	s.Address, s.Waiting, s.Problem, s.Kill, s.Op, s.Baseline, s.Granted = address(n, s.Spec.HostPort), nil, nil, false, nil, MarkOf(o), 0
 	s.Observed, s.ObservedAt, s.Players = o, f.Seen, nil
 	s.ObservedSeq++
 	if err := adoptBooking(tx, s, now); err != nil {
@@ -85,7 +85,7 @@ func Overrule(tx store.Tx, s Server, f Finding) (Server, error) {
 	s.Floor = max(s.Floor, s.Epoch, f.Agent.Epoch) + 1
 	if s.Node == f.Node {
 		s.Epoch = s.Floor
-		s.Ordered, s.Boot, s.Observed, s.ObservedAt, s.Players, s.Baseline, s.Granted = false, "", protocol.Observed{}, time.Time{}, nil, Mark{}, nil
+		s.Ordered, s.Boot, s.Observed, s.ObservedAt, s.Players, s.Baseline, s.Granted = false, "", protocol.Observed{}, time.Time{}, nil, Mark{}, 0
 		if _, err := Release(tx, s.ID); err != nil {
 			return s, err
 		}

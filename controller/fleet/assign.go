@@ -43,7 +43,7 @@ func Assign(tx store.Tx, id, node string, now time.Time) (Server, error) {
 		s.Address = address(n, port)
 		s.Waiting = nil
 	}
-	s.Ordered, s.Boot, s.Observed, s.ObservedAt, s.Players, s.Baseline, s.Granted = false, "", protocol.Observed{}, time.Time{}, nil, Mark{}, nil
+	s.Ordered, s.Boot, s.Observed, s.ObservedAt, s.Players, s.Baseline, s.Granted = false, "", protocol.Observed{}, time.Time{}, nil, Mark{}, 0
 	return s, Servers.Put(tx, s)
 }
 
@@ -175,13 +175,14 @@ func Release(tx store.Tx, id string) (released bool, err error) {
 	if err != nil || !b.Runs {
 		return false, err
 	}
-	b.MemoryBytes, b.CPUMillis, b.Runs, b.Confirmed, b.ExpiresAt, b.Granted = 0, 0, false, false, time.Time{}, nil
+	b.MemoryBytes, b.CPUMillis, b.Runs, b.Confirmed, b.ExpiresAt, b.Ordered = 0, 0, false, false, time.Time{}, false
 	return true, Bookings.Put(tx, b)
 }
 
 // Confirm turns a reservation into a booking: a container was seen. A container nobody booked for is booked all the same, without
 // asking for room: what runs uses memory whatever the rows say. For the same reason the booking follows the container's
-// own limits where the agent tells them: the row may have been changed while an order to start was on its way.
+// own limits where the agent tells them: the row may have been changed while an order to start was on its way. A container that is older
+// than a start on its way only raises what is booked for that start.
 func Confirm(tx store.Tx, s Server, o protocol.Observed) error {
 	b, err := Bookings.Get(tx, s.ID)
 	if fault.KindOf(err) == fault.NotFound {
@@ -194,10 +195,16 @@ func Confirm(tx store.Tx, s Server, o protocol.Observed) error {
 	if o.MemoryBytes > 0 {
 		memory, cpu = o.MemoryBytes, o.CPUMillis
 	}
-	if err != nil || b.Runs && b.Confirmed && b.MemoryBytes == memory && b.CPUMillis == cpu {
+	if b.InFlight(s) {
+		memory, cpu = max(memory, b.MemoryBytes), max(cpu, b.CPUMillis)
+	}
+	if err != nil || b.Runs && (b.Confirmed || b.InFlight(s)) && b.MemoryBytes == memory && b.CPUMillis == cpu {
 		return err
 	}
 	b.MemoryBytes, b.CPUMillis = memory, cpu
-	b.Runs, b.Confirmed, b.ExpiresAt, b.Granted = true, true, time.Time{}, nil
+	if b.InFlight(s) {
+		return Bookings.Put(tx, b)
+	}
+	b.Runs, b.Confirmed, b.ExpiresAt, b.Ordered = true, true, time.Time{}, false
 	return Bookings.Put(tx, b)
 }

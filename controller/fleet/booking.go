@@ -22,12 +22,12 @@ type Booking struct {
 	Runs        bool      `json:"runs"`                // memory and CPU are booked (their amount may be 0)
 	Confirmed   bool      `json:"confirmed,omitempty"` // a container was seen
 	ExpiresAt   time.Time `json:"expires_at,omitzero"` // of a reservation
-	Granted     *Mark     `json:"granted,omitempty"`   // what was observed when a start was ordered under this booking
+	Ordered     bool      `json:"ordered,omitempty"`   // a start was ordered under this booking
 }
 
 // InFlight tells whether a start was ordered under this booking and no word of it has come: the node may run what is booked.
 func (b Booking) InFlight(s Server) bool {
-	return b.Runs && b.Granted != nil && b.Granted.Equal(MarkOf(s.Observed))
+	return b.Runs && b.Ordered && s.InFlight()
 }
 
 // Reserved tells whether memory is held for a container that was not seen yet.

@@ -137,8 +137,11 @@ func Observe(tx store.Tx, log Events, node string, o protocol.Observed, at time.
 	if prev.State != "" && reflect.DeepEqual(prev, o) {
 		return nil
 	}
+	s.hear(o)
 	s.Observed, s.ObservedAt = o, at.UTC()
-	s.ObservedSeq++
+	if prev.Order = o.Order; !reflect.DeepEqual(prev, o) { // that an order was taken which changed nothing is no reason to give it again
+		s.ObservedSeq++
+	}
 	if o.State != protocol.StateAbsent {
 		s.Ordered = true
 	}
@@ -205,7 +208,7 @@ func Removed(tx store.Tx, log Events, node string, f protocol.RemovedFact, at ti
 	if s.Desired == Deleted {
 		return Gone(tx, log, s, at)
 	}
-	s.Observed = protocol.Observed{Server: s.ID, Epoch: s.Epoch, State: protocol.StateAbsent, Since: at.UTC()}
+	s.Observed, s.Granted = protocol.Observed{Server: s.ID, Epoch: s.Epoch, State: protocol.StateAbsent, Since: at.UTC()}, 0
 	s.ObservedAt = at.UTC()
 	s.ObservedSeq++
 	if s.Wanted() != Running {

@@ -46,8 +46,8 @@ type Server struct {
 	Kill bool `json:"kill,omitempty"`
 	// Baseline is the observation that was current when Desired was last written: a failure that equals it is an old story.
 	Baseline Mark `json:"baseline,omitzero"`
-	// Granted is the observation that was current when the last start was granted; see InFlight.
-	Granted *Mark `json:"granted,omitempty"`
+	// Granted is the number of the order to start that was given last, until word of it comes; see InFlight.
+	Granted int64 `json:"granted_order,omitempty"`
 	// Problem is why the last order was refused or given up; nil when the last one went well.
 	Problem *protocol.Fault `json:"problem,omitempty"`
 
@@ -178,8 +178,14 @@ func Container(o protocol.Observed) bool {
 }
 
 // InFlight tells whether a start was granted of which no word has come: what is observed is older than it.
-func (s Server) InFlight() bool {
-	return s.Ordered && s.Granted != nil && s.Granted.Equal(MarkOf(s.Observed))
+func (s Server) InFlight() bool { return s.Ordered && s.Granted != 0 }
+
+// hear takes the order that an observation knows of: at the number of the granted start or above it, word of that start has come, or of
+// what overtook it. An agent that cannot tell is believed to speak of the start when it sees something new.
+func (s *Server) hear(o protocol.Observed) {
+	if o.Order >= s.Granted || o.Order == 0 && !MarkOf(o).Equal(MarkOf(s.Observed)) {
+		s.Granted = 0
+	}
 }
 
 // AtRest tells whether nothing of the server runs or can come to run: only then is its memory free.

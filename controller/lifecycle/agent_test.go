@@ -174,11 +174,12 @@ func (a *agent) Start(_ context.Context, req protocol.StartRequest) (protocol.St
 		if o.State == protocol.StateStopping {
 			return protocol.StartReply{}, protocol.Faultf(protocol.Conflict, "", "a stop is under way")
 		}
+		o.Order = req.Order
 		return protocol.StartReply{Observed: *o}, nil
 	}
 	a.runs++
 	run := fmt.Sprintf("c%d", a.runs)
-	o = &protocol.Observed{Server: req.Spec.Server, Epoch: req.Grant.Epoch, Revision: req.Spec.Revision, State: protocol.StateStarting, Since: time.Now()}
+	o = &protocol.Observed{Server: req.Spec.Server, Epoch: req.Grant.Epoch, Revision: req.Spec.Revision, Order: req.Order, State: protocol.StateStarting, Since: time.Now()}
 	a.servers[o.Server] = o
 	a.details[o.Server] = protocol.Detail{Spec: req.Spec, Grant: req.Grant}
 	a.report(protocol.Fact{Observed: new(*o)}) // no container yet
@@ -247,8 +248,9 @@ func (a *agent) Stop(_ context.Context, req protocol.StopRequest) (protocol.Stop
 	o := a.servers[req.Server]
 	if o == nil {
 		defer a.mu.Unlock()
-		return protocol.StopReply{Observed: protocol.Observed{Server: req.Server, Epoch: req.Epoch, State: protocol.StateAbsent, Since: time.Now()}}, nil
+		return protocol.StopReply{Observed: protocol.Observed{Server: req.Server, Epoch: req.Epoch, Order: req.Order, State: protocol.StateAbsent, Since: time.Now()}}, nil
 	}
+	o.Order = req.Order
 	if !fleet.Active(*o) || o.State == protocol.StateStopping {
 		defer a.mu.Unlock()
 		return protocol.StopReply{Observed: *o}, nil
@@ -279,7 +281,10 @@ func (a *agent) Kill(_ context.Context, req protocol.KillRequest) (protocol.Kill
 		defer a.mu.Unlock()
 		return protocol.KillReply{}, err
 	}
-	_, here := a.servers[req.Server]
+	o, here := a.servers[req.Server]
+	if here {
+		o.Order = req.Order
+	}
 	a.mu.Unlock()
 	if here {
 		a.set(req.Server, a.ended)

@@ -93,29 +93,11 @@ func (l *Lifecycle) took(ctx context.Context, s fleet.Server, seen protocol.Obse
 		if err != nil || cur.ObservedSeq != s.ObservedSeq && !plant.On(plant.MissingRecheck) {
 			return err
 		}
-		if cur.InFlight() { // the node says so after it was told to end what it was told to start
-			cur.Granted = nil
-			if err := fleet.Servers.Put(tx, cur); err != nil {
-				return err
-			}
-			if err := l.idle(tx, cur); err != nil {
-				return err
-			}
-		}
 		return fleet.Observe(tx, l.events, cur.Node, seen, time.Now())
 	})
 	if fleet.Refused(err) {
 		return nil
 	}
-	return err
-}
-
-// idle frees what a server has booked that is at rest and is not to run.
-func (l *Lifecycle) idle(tx store.Tx, s fleet.Server) error {
-	if !s.AtRest() || s.Wanted() == fleet.Running {
-		return nil
-	}
-	_, err := fleet.Release(tx, s.ID)
 	return err
 }
 
@@ -141,9 +123,9 @@ func (l *Lifecycle) giveStart(ctx context.Context, rt protocol.Runtime, a Action
 			Grant: protocol.Grant{Server: s.ID, Epoch: s.Epoch, Node: s.Node, Boot: n.Facts.Boot, Term: l.db.Term(), Issued: now},
 		}
 		s.Ordered, s.Boot, s.Baseline = true, n.Facts.Boot, fleet.MarkOf(s.Observed)
-		s.Granted = &s.Baseline
+		s.Granted = s.Order
 		if b != nil {
-			b.Granted = &s.Baseline
+			b.Ordered = true
 			if err := fleet.Bookings.Put(tx, *b); err != nil {
 				return err
 			}

@@ -189,7 +189,7 @@ func decideStart(s fleet.Server, n *fleet.Node, b *fleet.Booking, now time.Time)
 // hopeless tells whether a server at rest has failed since it was last ordered to start, in a way that will not mend by itself.
 // What ended with its machine has not failed: it starts again under a grant for the new boot.
 func hopeless(s fleet.Server, n *fleet.Node) bool {
-	if s.Observed.State != protocol.StateCrashed && s.Observed.State != protocol.StateFailed {
+	if s.InFlight() || s.Observed.State != protocol.StateCrashed && s.Observed.State != protocol.StateFailed {
 		return false
 	}
 	if s.Baseline.Equal(fleet.MarkOf(s.Observed)) || s.Boot != n.Facts.Boot {
