@@ -30,6 +30,9 @@ type Node struct {
 	Class Class              `json:"class"`
 	Facts protocol.NodeFacts `json:"facts"` // as of the last hello
 
+	Machine string `json:"machine,omitempty"` // the rented machine it runs on (provision's row); "" = not one that we rent
+	Proving bool   `json:"proving,omitempty"` // no servers yet: it has to prove first that they cannot reach what they must not
+
 	BoundKey   []byte `json:"bound_key"`  // SPKI, DER: the only key this node may have a certificate for
 	Generation int64  `json:"generation"` // highest the node connected with
 	Recoveries int    `json:"recoveries"` // by the bound key, since an operator last looked
@@ -96,7 +99,7 @@ func (n Node) Reachable(now time.Time) bool {
 	return n.Session != nil && !n.Revoked && !n.Locked && now.Sub(n.Contact()) <= SilentAfter
 }
 
-// State is one word for people: ready, degraded, unhealthy, cordoned, offline, locked, revoked.
+// State is one word for people: ready, degraded, unhealthy, proving, cordoned, offline, locked, revoked.
 func (n Node) State(now time.Time) string {
 	switch {
 	case n.Revoked:
@@ -107,6 +110,8 @@ func (n Node) State(now time.Time) string {
 		return "offline"
 	case n.Unhealthy(now):
 		return "unhealthy"
+	case n.Proving:
+		return "proving"
 	case n.Cordoned:
 		return "cordoned"
 	case len(n.Facts.Degraded) > 0:

@@ -18,6 +18,7 @@ const (
 	Locked
 	Cordoned
 	Unhealthy
+	Proving
 	NotPinned
 	WrongRole
 	WrongArch
@@ -136,6 +137,8 @@ func (d Decision) Reason(r Rejected) string {
 		return "cordoned" + note
 	case Unhealthy:
 		return "unhealthy" + note
+	case Proving:
+		return "new: it has not proven yet that servers cannot reach what they must not"
 	case NotPinned:
 		return "the server is pinned to another node"
 	case WrongRole:

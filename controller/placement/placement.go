@@ -118,6 +118,8 @@ func closed(n fleet.Node, s fleet.Snapshot) (Why, string) {
 		return Cordoned, n.Reason
 	case n.Unhealthy(s.At):
 		return Unhealthy, strings.Join(n.Health.Problems, "; ")
+	case n.Proving:
+		return Proving, ""
 	case n.Facts.Docker == "" && n.HasRole(fleet.RoleWorker):
 		return Unhealthy, "Docker does not answer"
 	default:

@@ -130,7 +130,7 @@ func (t *Tunnel) enrol(tx store.Tx, a applicant) (fleet.Node, *refusal, error) {
 	}
 	n := fleet.Node{
 		ID: a.id, Name: row.Name, Owner: row.Actor, Class: row.Class, Facts: a.facts, BoundKey: a.key,
-		JoinedAt: a.now, JoinedBy: row.Actor, UpdatedAt: a.now, UpdatedBy: row.Actor,
+		Machine: row.Machine, Proving: row.Machine != "", JoinedAt: a.now, JoinedBy: row.Actor, UpdatedAt: a.now, UpdatedBy: row.Actor,
 	}
 	n.Facts.Name = n.Name
 	row.Used, row.Node, row.KeyHash = a.now, n.ID, a.keyHash

@@ -15,6 +15,8 @@ type JoinToken struct {
 	Roles     []string    `json:"roles,omitempty"`      // what the agent may be; empty: as it says
 	MachineID string      `json:"machine_id,omitempty"` // bound to this machine when set
 	Address   string      `json:"address,omitempty"`    // bound to this source address when set
+	Machine   string      `json:"machine,omitempty"`    // the rented machine it is for (provision's row)
+	Unbound   bool        `json:"unbound,omitempty"`    // nobody may use it yet: the provider has not said which machine it is
 	Actor     string      `json:"actor"`
 	Created   time.Time   `json:"created"`
 	Expires   time.Time   `json:"expires"`
@@ -43,6 +45,7 @@ var joinTokens = store.Table[JoinToken]{
 	Key:  func(t JoinToken) string { return t.Hash },
 	Indexes: []store.Index[JoinToken]{
 		store.Time("expires", func(t JoinToken) time.Time { return t.Expires }),
+		store.String("machine", func(t JoinToken) string { return t.Machine }).Uniq().When(func(t JoinToken) bool { return t.Machine != "" }),
 	},
 }
 

@@ -137,6 +137,8 @@ func checkToken(row JoinToken, c claim, now time.Time) (no *refusal, again bool)
 		return &refusal{reason, fault.New(fault.Unauthorized, msg, next)}
 	}
 	switch {
+	case row.Unbound && now.Before(row.Expires):
+		return &refusal{"unbound", fault.New(fault.Unavailable, "the join token cannot be used yet: the cloud has not said which machine it is for", "nothing is to be done: the agent tries again")}, false
 	case !row.Used.IsZero() && row.KeyHash == c.keyHash && now.Sub(row.Used) < retryJoin:
 		return nil, true
 	case !row.Used.IsZero():
