@@ -2,11 +2,15 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: build web up down test check lint race e2e fuzz bench simulate clean images
+.PHONY: build agents web up down test check lint race e2e fuzz bench simulate clean images
 build: web ## both binaries, with the web UI inside, in build/
 	@mkdir -p build
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o build/controller ./cmd/controller
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o build/agent ./cmd/agent
+	cp build/agent build/agent-linux-$(shell go env GOARCH)
+
+agents: ## the agent for both architectures that a cloud has, for machines to download
+	for arch in amd64 arm64; do CGO_ENABLED=0 GOARCH=$$arch go build -trimpath -ldflags '$(LDFLAGS)' -o build/agent-linux-$$arch ./cmd/agent || exit; done
 
 web: ## the browser's part, into web/dist
 	scripts/web-build

@@ -49,6 +49,7 @@ type Config struct {
 	LocalAgent         bool
 	AgentBinary        string
 	AgentArgs          []string
+	Agents             string // directory with agent-linux-ARCH, for machines to download; empty = where this program is
 	Version            string
 	Logger             *slog.Logger
 }
@@ -216,7 +217,7 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 		Checks: []api.Check{{Name: "store", Ask: func(ctx context.Context) error {
 			return db.View(ctx, func(tx store.Tx) error { _, err := fleet.Servers.Count(tx); return err })
 		}}},
-		Limits: keep, Compact: compactor(db),
+		Limits: keep, Compact: compactor(db), Programs: newPrograms(cfg.Agents),
 		Gatherer: reg, Logger: a.log.With("room", "api"), Metrics: reg,
 	})
 	if err != nil {

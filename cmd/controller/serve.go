@@ -76,6 +76,7 @@ func newServe(c *cli) *cobra.Command {
 	f.BoolVar(&cfg.LocalAgent, "local-agent", false, "enrol this very machine as a node and keep its agent running")
 	f.StringVar(&cfg.AgentBinary, "agent-binary", "", "with --local-agent: the agent (default: beside this program, then PATH)")
 	f.StringSliceVar(&cfg.AgentArgs, "agent-arg", nil, "with --local-agent: one more argument for 'agent run'; repeatable")
+	f.StringVar(&cfg.Agents, "agents", "", "directory with agent-linux-amd64 and agent-linux-arm64, which machines download (default: beside this program)")
 	f.StringVar(&format, "log-format", "text", "text or json")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	_ = cmd.RegisterFlagCompletionFunc("strategy", cobra.FixedCompletions([]string{"auto", "best-fit", "worst-fit", "local-first", "cloud-first", "round-robin"}, cobra.ShellCompDirectiveNoFileComp))

@@ -47,6 +47,7 @@ type Options struct {
 	Checks        []Check
 	Limits        Limits                                           // nil = none are known
 	Compact       func(context.Context) (client.Compaction, error) // nil = the engine needs none
+	Programs      Programs                                         // nil = there is nothing to download
 	Gatherer      prometheus.Gatherer
 
 	Logger  *slog.Logger

@@ -105,7 +105,7 @@ func TestS17NoCredentialsNoHandler(t *testing.T) {
 
 // TestPublicRoutes lists what a stranger may call: a new public route must be added here on purpose.
 func TestPublicRoutes(t *testing.T) {
-	want := map[string]bool{"GET /healthz": true, "GET /readyz": true, "GET /metrics": true, "GET /api/openapi.json": true, "GET /api/docs": true, "POST /api/session": true}
+	want := map[string]bool{"GET /healthz": true, "GET /readyz": true, "GET /metrics": true, "GET /api/openapi.json": true, "GET /api/docs": true, "POST /api/session": true, "GET /dl/:name": true}
 	for _, r := range (&API{}).routes() {
 		key := r.Method + " " + r.Path
 		if (r.Permission == Public) != want[key] {

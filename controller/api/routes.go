@@ -83,6 +83,8 @@ func (a *API) routes() []route {
 		{Method: get, Path: "/api/openapi.json", Permission: Public, Handler: a.openapi, Summary: "This document", Tag: "docs", Response: map[string]any{}},
 		{Method: get, Path: "/api/docs", Permission: Public, Handler: a.docs, Summary: "This document as a page", Tag: "docs", Media: "text/html"},
 
+		{Method: get, Path: "/dl/:name", Permission: Public, Handler: a.download, Summary: "The agent's program: agent-linux-amd64, agent-linux-arm64, or its SHA-256 with .sha256 behind", Tag: "downloads", Media: "application/octet-stream"},
+
 		{Method: post, Path: "/api/session", Permission: Public, Handler: a.login, Summary: "Trade the operator's token for a browser session", Request: client.Login{}, Response: client.Session{}, Tag: "session"},
 		{Method: get, Path: "/api/session", Permission: SelfRead, Handler: a.session, Summary: "Who am I", Response: client.Session{}, Tag: "session"},
 		{Method: del, Path: "/api/session", Permission: SelfRead, Handler: a.logout, Summary: "Log out", Status: http.StatusNoContent, Tag: "session"},
