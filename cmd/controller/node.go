@@ -19,6 +19,7 @@ func newNode(c *cli) *cobra.Command {
 	cmd.AddCommand(token, newNodeList(c), newNodeShow(c), newNodeRevoke(c),
 		newNodeOrder(c, "cordon", "Place no new servers on a node"),
 		newNodeOrder(c, "uncordon", "Place new servers on a node again"),
+		newNodeDrain(c),
 		newNodeOrder(c, "unlock", "Let a node in again that was locked because its identity was used twice"),
 		newNodeOrder(c, "allow-recovery", "Let a node that was offline for long come back with its bound key"),
 	)

@@ -15,7 +15,7 @@ import (
 func newServer(c *cli) *cobra.Command {
 	cmd := &cobra.Command{Use: "server", Aliases: []string{"servers"}, Short: "Create, run and watch Minecraft servers"}
 	cmd.AddCommand(
-		newServerCreate(c), newServerSet(c), newServerList(c), newServerShow(c), newServerDelete(c),
+		newServerCreate(c), newServerSet(c), newServerList(c), newServerShow(c), newServerWhy(c), newServerDelete(c),
 		newServerStart(c), newServerStop(c), newServerRestart(c), newServerKill(c),
 		newServerLogs(c), newServerConsole(c), newServerExec(c),
 	)
