@@ -106,6 +106,8 @@ func (a *API) routes() []route {
 		{Method: get, Path: "/api/servers/:name/console", Permission: ConsoleRead, Handler: a.console, Summary: "Live console (websocket)", Tag: "console", Socket: true, Query: []param{{"after", "integer", "last sequence number seen; -N starts with the last N lines"}}, Response: client.ConsoleMessage{}},
 		{Method: get, Path: "/api/servers/:name/samples", Permission: ServerRead, Handler: a.samples, Summary: "Recent memory, CPU, players and TPS", Response: client.Samples{}, Tag: "servers", Query: []param{{"since", "string", "from this time on, RFC 3339"}}},
 
+		{Method: get, Path: "/api/servers/:name/why", Permission: ServerRead, Handler: a.whyServer, Summary: "Why is it on its node, or on none", Response: client.Why{}, Tag: "servers"},
+
 		{Method: get, Path: "/api/nodes", Permission: NodeRead, Handler: a.listNodes, Summary: "List nodes", Query: paging, Response: client.Page[client.Node]{}, Tag: "nodes"},
 		{Method: post, Path: "/api/nodes/tokens", Permission: NodeAdmin, Handler: a.createToken, Summary: "Make a single-use join token", Request: client.CreateToken{}, Response: client.Token{}, Status: http.StatusCreated, Tag: "nodes"},
 		{Method: get, Path: "/api/nodes/:name", Permission: NodeRead, Handler: a.showNode, Summary: "Show a node", Response: client.Node{}, Tag: "nodes"},
