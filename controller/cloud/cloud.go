@@ -145,22 +145,24 @@ type Machines interface {
 	// Create orders a machine. It returns when the provider has taken the order; the machine is Starting. Kinds: Exists (a machine with the
 	// name is there: maybe of an order whose answer was lost), NoStock, Limit, Invalid, Denied, RateLimited, Uncertain, Unavailable.
 	Create(ctx context.Context, o Order) (Machine, error)
-	// Get reads one by its id, past any cache. Kinds: NotFound.
+	// Get reads one by its id, past any cache, whosesoever it is: its labels tell (Ours). Kinds: NotFound.
 	Get(ctx context.Context, id string) (Machine, error)
-	// ByName reads one by its name, past any cache. Kinds: NotFound.
+	// ByName reads one by its name, past any cache, whosesoever it is. Kinds: NotFound.
 	ByName(ctx context.Context, name string) (Machine, error)
 	// List gives all machines of the cluster. It may lag behind: absence here is no proof.
 	List(ctx context.Context) ([]Machine, error)
-	// Delete ends one for good, if it is labelled as the cluster's. One that is gone is no error. Kinds: Denied (not ours), Busy.
+	// Delete ends one for good, if it is labelled as the cluster's, and returns when the provider has taken the order: Get tells when it is
+	// gone. One that is gone is no error. Kinds: Denied (not ours, or protected), Busy, Uncertain.
 	Delete(ctx context.Context, id string) error
 }
 
 // Power turns machines off and on again. It is apart from Machines because only controller/recover may hold it (design.md §6.3): a game is
 // ended by it without being asked.
 type Power interface {
-	// Off cuts the power and returns when the provider has confirmed it.
+	// Off cuts the power and returns when the provider has confirmed it. One that is off is no error. Kinds: NotFound, Denied (not ours),
+	// Busy, Uncertain (begun, and no word of how it ended).
 	Off(ctx context.Context, id string) error
-	// Reset cuts it and starts again.
+	// Reset cuts it and starts again. Kinds: as of Off.
 	Reset(ctx context.Context, id string) error
 }
 
@@ -169,14 +171,16 @@ type Images interface {
 	// Snapshot takes one of a machine and returns at once; the image is not Ready yet.
 	Snapshot(ctx context.Context, machine, description string, labels map[string]string) (Image, error)
 	Image(ctx context.Context, id string) (Image, error)
-	// List gives the cluster's snapshots, newest first.
+	// Images gives the cluster's snapshots, newest first.
 	Images(ctx context.Context) ([]Image, error)
+	// DeleteImage ends a snapshot. One that is gone is no error. Kinds: Denied (not ours, or none).
 	DeleteImage(ctx context.Context, id string) error
 }
 
 // Ground is what machines stand on.
 type Ground interface {
-	// Prepare makes sure that network, firewall (no inbound port but the players' range) and placement group are there, once each.
+	// Prepare makes sure that network, firewall (no inbound port but the players' range) and placement group are there, once each. Called
+	// before each order, it gives a placement group that has room.
 	Prepare(ctx context.Context, w Want) (Fixtures, error)
 	// Leftovers lists everything with the cluster's labels that costs money or space, machines and images included.
 	Leftovers(ctx context.Context) ([]Thing, error)
