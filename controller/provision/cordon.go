@@ -16,7 +16,7 @@ func (p *Provision) Cordon(ctx context.Context, actor, nameOrID string) error {
 	return p.set(ctx, actor, nameOrID, "node.cordoned", true, "cordoned by "+actor)
 }
 
-// Uncordon lets servers in again.
+// Uncordon lets servers in again, and takes a drain back. Kinds: not_found, conflict (revoked, or its machine is being deleted).
 func (p *Provision) Uncordon(ctx context.Context, actor, nameOrID string) error {
 	return p.set(ctx, actor, nameOrID, "node.uncordoned", false, "")
 }
@@ -31,26 +31,46 @@ func (p *Provision) set(ctx context.Context, actor, nameOrID, kind string, cordo
 			return err
 		}
 		if n.Revoked {
-			return fault.New(fault.Conflict, "node "+n.Name+" was revoked", "choose another node")
+			return errRevoked(n)
 		}
 		if id = n.ID; n.Cordoned == cordoned {
 			return errAsItWas
 		}
-		n.Cordoned, n.UpdatedAt, n.UpdatedBy = cordoned, time.Now().UTC(), actor
+		now := time.Now().UTC()
+		if !cordoned {
+			if err := p.undrain(tx, &n, actor, now); err != nil {
+				return err
+			}
+		}
+		n.Cordoned, n.UpdatedAt, n.UpdatedBy = cordoned, now, actor
 		if !n.Locked {
 			n.Reason = reason
 		}
 		if err := fleet.Nodes.Put(tx, n); err != nil {
 			return err
 		}
-		_, err = p.opts.Events.Append(tx, event.Event{Type: kind, Node: n.ID, Actor: actor, Data: event.JSON(map[string]any{"name": n.Name})})
-		return err
+		return p.sayNode(tx, n, kind, actor, nil)
 	})
 	if errors.Is(err, errAsItWas) {
 		return nil
 	}
 	if err == nil {
 		p.opts.OnChange(id)
+		p.Kick()
 	}
+	return err
+}
+
+func errRevoked(n fleet.Node) error {
+	return fault.New(fault.Conflict, "node "+n.Name+" was revoked", "choose another node")
+}
+
+// sayNode appends an event about a node.
+func (p *Provision) sayNode(tx store.Tx, n fleet.Node, kind, actor string, data map[string]any) error {
+	all := map[string]any{"name": n.Name}
+	for k, v := range data {
+		all[k] = v
+	}
+	_, err := p.opts.Events.Append(tx, event.Event{Type: kind, Node: n.ID, Actor: actor, Data: event.JSON(all)})
 	return err
 }

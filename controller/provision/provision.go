@@ -1,17 +1,29 @@
-// Package provision looks after nodes: a health check of every connected one each minute beside the live tunnel, cordoning,
-// and the list of nodes for people. (Ordering machines from a cloud will live here too.)
+// Package provision looks after nodes and the machines that we rent for them: a health check of every connected node each minute beside the
+// live tunnel, cordon and drain, and the life of a rented machine from the order to the provider's word that it is gone.
+//
+// A machine's life is rows and a level-triggered loop (machines.go): it reads the rows, asks the provider, decides with a pure function
+// (decide.go) and acts, and decides again inside the transaction that writes. What keeps money from leaking:
+//
+//   - The row is there before the order is sent, and its name follows from it: an order that is repeated cannot make a second machine.
+//   - The caps are asked in the transaction that writes the row.
+//   - A row ends only when the provider has confirmed that it has nothing; one read that says so is no confirmation.
+//   - No machine is deleted while a server's row names its node, and that is looked at in the transaction that decides on the deletion.
+//   - What carries our labels and no row knows is adopted or taken away (collect.go).
 package provision
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/payperplay/payperplay/controller/cloud"
 	"github.com/payperplay/payperplay/controller/event"
-	"github.com/payperplay/payperplay/controller/fleet"
 	"github.com/payperplay/payperplay/controller/loop"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/tunnel"
@@ -25,12 +37,23 @@ type Tunnel interface {
 	Live(node string) tunnel.Live
 }
 
+// Tokens makes the join tokens of machines; controller/tunnel does.
+type Tokens interface {
+	MachineToken(ctx context.Context, actor, machine string, req tunnel.TokenRequest) (tunnel.Token, error)
+}
+
+// Ground is what garbage collection needs beside machines; a driver of controller/cloud is one.
+type Ground interface {
+	Leftovers(ctx context.Context) ([]cloud.Thing, error)
+	Remove(ctx context.Context, t cloud.Thing) error
+}
+
 // Events is the part of the event log that this room writes to.
 type Events interface {
 	Append(tx store.Tx, e event.Event) (event.Event, error)
 }
 
-// Options of a Provision.
+// Options of a Provision. Those about machines count only with Cloud, and then Cluster, Tokens, UserData and Revoke must be given too.
 type Options struct {
 	DB     store.DB
 	Tunnel Tunnel
@@ -39,24 +62,67 @@ type Options struct {
 	Every time.Duration
 	// Deadline is how long one node's check may take; 0 = 10 s, so that a hung Docker shows within 15 s of a sweep.
 	Deadline time.Duration
-	// OnChange is called after a node's health or cordon changed. It must not block; nil: nothing.
+	// OnChange is called after a node's health, cordon or proof changed. It must not block; nil: nothing.
 	OnChange func(node string)
-	Logger   *slog.Logger
-	Metrics  prometheus.Registerer
+
+	// Cloud orders and ends machines; nil: none are rented. Power is not among it on purpose (design.md §6.3).
+	Cloud   cloud.Machines
+	Ground  Ground // nil: garbage collection looks at machines only, and finds them with Cloud
+	Cluster string
+	// Caps are the bounds of what is rented, read in the transaction that writes an order; nil: nothing may be ordered.
+	Caps   func(tx store.Tx) (Caps, error)
+	Tokens Tokens
+	// UserData renders what the machine is given. An error ends the order: it will not be another one the next time.
+	UserData func(m Machine, t tunnel.Token) ([]byte, error)
+	// Fixtures makes sure of network, firewall and placement group and gives them; nil: without.
+	Fixtures func(ctx context.Context) (cloud.Fixtures, error)
+	SSHKey   string
+	// Revoke takes a node's right to connect away; controller/tunnel does.
+	Revoke func(ctx context.Context, actor, node string) error
+	// JoinDeadline is how long a machine may take from its creation to its agent's joining; 0 = 8 min.
+	JoinDeadline time.Duration
+	// MachinesEvery is the period of the machines' loop; 0 = 5 s. What happens in the store wakes it (Kick).
+	MachinesEvery time.Duration
+	// Night is the time of day, UTC, of the nightly garbage collection; 0 = 04:00, negative: never.
+	Night time.Duration
+	// Keep says why a labelled thing that no row of this room names is needed all the same (an image of the settings), "" if it is not.
+	// nil: images stay.
+	Keep func(t cloud.Thing) string
+
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
 }
+
+var clusterForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func (o *Options) validate() error {
 	if o.DB == nil || o.Tunnel == nil || o.Events == nil {
 		return errors.New("provision: Options need DB, Tunnel and Events")
 	}
-	if o.Every <= 0 {
-		o.Every = time.Minute
+	if o.Cloud != nil && (o.Tokens == nil || o.UserData == nil || o.Revoke == nil) {
+		return errors.New("provision: Options with a Cloud need Tokens, UserData and Revoke")
 	}
-	if o.Deadline <= 0 {
-		o.Deadline = 10 * time.Second
+	if o.Cloud != nil && !clusterForm.MatchString(o.Cluster) {
+		return errors.New("provision: Options with a Cloud need the Cluster's id, of a-z, 0-9 and -")
 	}
+	or := func(d *time.Duration, otherwise time.Duration) {
+		if *d == 0 {
+			*d = otherwise
+		}
+	}
+	or(&o.Every, time.Minute)
+	or(&o.Deadline, 10*time.Second)
+	or(&o.JoinDeadline, 8*time.Minute)
+	or(&o.MachinesEvery, 5*time.Second)
+	or(&o.Night, 4*time.Hour)
 	if o.OnChange == nil {
 		o.OnChange = func(string) {}
+	}
+	if o.Caps == nil {
+		o.Caps = func(store.Tx) (Caps, error) { return Caps{}, nil }
+	}
+	if o.Fixtures == nil {
+		o.Fixtures = func(context.Context) (cloud.Fixtures, error) { return cloud.Fixtures{}, nil }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -67,20 +133,31 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// Provision looks after nodes.
+// Provision looks after nodes and machines.
 type Provision struct {
 	opts   Options
 	log    *slog.Logger
 	checks *prometheus.CounterVec
 	slow   prometheus.Histogram
+	m      *metrics
+	kick   *loop.Kicker
+	began  time.Time
+
+	collecting sync.Mutex // one garbage collection at a time
+
+	mu     sync.Mutex
+	pace   map[string]*pace // by machine; forgotten at a restart, which only makes the loop ask once more
+	listed time.Time        // of the provider's list
+	summed time.Time        // of the day's cost
+	night  time.Time        // when garbage is collected next
 }
 
-// New makes a Provision. Run runs its sweep.
+// New makes a Provision. Run runs its loops.
 func New(opts Options) (*Provision, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	p := &Provision{opts: opts, log: opts.Logger.With("component", "provision"),
+	p := &Provision{opts: opts, log: opts.Logger.With("component", "provision"), kick: loop.NewKicker(), began: time.Now(), pace: map[string]*pace{},
 		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "payperplay_node_checks_total", Help: "Health checks of nodes by result (ok, problem, no_answer).",
 		}, []string{"result"}),
@@ -88,84 +165,37 @@ func New(opts Options) (*Provision, error) {
 			Name: "payperplay_node_check_seconds", Help: "How long one node's health check took.", Buckets: []float64{.005, .05, .5, 2, 5, 10},
 		}),
 	}
+	p.night = nextNight(p.began, opts.Night)
 	opts.Metrics.MustRegister(p.checks, p.slow)
+	p.m = newMetrics(opts.Metrics)
 	return p, nil
 }
 
-// Run sweeps until ctx ends.
+// Run runs the loops until ctx ends.
 func (p *Provision) Run(ctx context.Context) error {
-	return loop.Run(ctx, loop.Options{Name: "node_sweep", Every: p.opts.Every, Logger: p.log, Metrics: p.opts.Metrics}, p.Sweep)
-}
-
-// Node is a node's row with what is known of its connection at this moment.
-type Node struct {
-	fleet.Node
-	Connected bool
-	Seen      time.Time // newest sign of life; zero: never
-	RTT       time.Duration
-	State     string        // fleet's word for people
-	CheckAge  time.Duration // since the last health check; negative: none yet
-}
-
-// List gives all nodes in the order of their names, revoked ones last.
-func (p *Provision) List(ctx context.Context) ([]Node, error) {
-	var rows, revoked []fleet.Node
-	err := p.opts.DB.View(ctx, func(tx store.Tx) error {
-		rows, revoked = nil, nil
-		for n, err := range fleet.Nodes.Range(tx, "name", nil, nil, 0, false) {
-			if err != nil {
-				return err
-			}
-			rows = append(rows, n)
-		}
-		for n, err := range fleet.Nodes.Range(tx, "", nil, nil, 0, false) {
-			if err != nil {
-				return err
-			}
-			if n.Revoked {
-				revoked = append(revoked, n)
-			}
-		}
-		return nil
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return loop.Run(ctx, loop.Options{Name: "node_sweep", Every: p.opts.Every, Logger: p.log, Metrics: p.opts.Metrics}, p.Sweep)
 	})
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	out := make([]Node, 0, len(rows)+len(revoked))
-	for _, n := range append(rows, revoked...) {
-		out = append(out, p.live(n, now))
-	}
-	return out, nil
-}
-
-// Get gives one node by name or id; kind not_found.
-func (p *Provision) Get(ctx context.Context, nameOrID string) (Node, error) {
-	var n fleet.Node
-	err := p.opts.DB.View(ctx, func(tx store.Tx) (err error) {
-		n, err = fleet.FindNode(tx, nameOrID)
-		return err
+	group.Go(func() error {
+		o := loop.Options{Name: "machines", Every: p.opts.MachinesEvery, Kick: p.kick.C(), Logger: p.log, Metrics: p.opts.Metrics}
+		return loop.Run(ctx, o, p.tend)
 	})
-	if err != nil {
-		return Node{}, err
-	}
-	return p.live(n, time.Now()), nil
+	return group.Wait()
 }
 
-func (p *Provision) live(n fleet.Node, now time.Time) Node {
-	l := p.opts.Tunnel.Live(n.ID)
-	out := Node{Node: n, Connected: l.Connected, Seen: n.Contact(), RTT: l.RTT, CheckAge: -1}
-	if l.LastSeen.After(out.Seen) {
-		out.Seen = l.LastSeen
+// Kick has the machines' loop look now: whoever learns that a node has joined or a server has left calls it. It never blocks.
+func (p *Provision) Kick() { p.kick.Kick() }
+
+// say appends an event about a machine in the transaction of the change.
+func (p *Provision) say(tx store.Tx, m Machine, kind, actor string, data map[string]any) error {
+	all := map[string]any{"machine": m.ID, "name": m.Name, "type": m.Type, "location": m.At, "hourly": m.Hourly}
+	for k, v := range data {
+		all[k] = v
 	}
-	if !l.Connected {
-		out.Node.Session = nil // the row may lag behind by a moment
-	} else if out.Node.LastSeen.Before(out.Seen) {
-		out.Node.LastSeen = out.Seen
-	}
-	out.State = out.Node.State(now)
-	if !n.Health.At.IsZero() {
-		out.CheckAge = now.Sub(n.Health.At)
-	}
-	return out
+	_, err := p.opts.Events.Append(tx, event.Event{Type: kind, Node: m.Node, Actor: actor, Data: event.JSON(all)})
+	return err
 }
+
+// self is the actor of what the loop does.
+const self = "controller"

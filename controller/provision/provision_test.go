@@ -104,7 +104,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T, nodes ...string) *rig {
-	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "db"), bolt.Options{Tables: slices.Concat(event.Tables(), fleet.Tables()), DoubleRun: true})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "db"), bolt.Options{Tables: slices.Concat(event.Tables(), fleet.Tables(), tunnel.Tables(), provision.Tables()), DoubleRun: true})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
 	r := &rig{t: t, db: db, link: &link{answer: map[string]func(context.Context) (protocol.CheckReply, error){}, gone: map[string]bool{}}}
@@ -114,7 +114,7 @@ func newRig(t *testing.T, nodes ...string) *rig {
 	must(t, err)
 	for _, id := range nodes {
 		must(t, db.Update(t.Context(), func(tx store.Tx) error {
-			return fleet.Nodes.Put(tx, fleet.Node{ID: "node_" + id, Name: id, Session: &fleet.Session{ID: "s"}})
+			return fleet.Nodes.Put(tx, fleet.Node{ID: "node_" + id, Name: id, Session: &fleet.Session{ID: "s", Since: time.Now()}})
 		}))
 		r.link.set("node_"+id, ok)
 	}
@@ -128,10 +128,12 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func (r *rig) node(name string) provision.Node {
+func (r *rig) node(name string) (n fleet.Node) {
 	r.t.Helper()
-	n, err := r.p.Get(context.Background(), name)
-	must(r.t, err)
+	must(r.t, r.db.View(context.Background(), func(tx store.Tx) (err error) {
+		n, err = fleet.FindNode(tx, name)
+		return err
+	}))
 	return n
 }
 
@@ -162,14 +164,14 @@ func TestSweepWritesHealthAndTurns(t *testing.T) {
 		r.link.set("node_b", sick("Docker does not answer"))
 		step("node.unhealthy")
 		step()
-		if n := r.node("b"); n.State != "unhealthy" || n.Health.OK || n.Health.Problems[0] != "Docker does not answer" || n.CheckAge != time.Minute || len(n.Facts.Degraded) != 1 || n.Facts.Docker != "" {
+		if n := r.node("b"); n.State(time.Now()) != "unhealthy" || n.Health.OK || n.Health.Problems[0] != "Docker does not answer" || time.Since(n.Health.At) != time.Minute || len(n.Facts.Degraded) != 1 || n.Facts.Docker != "" {
 			t.Errorf("node %+v", n)
 		}
 		r.link.set("node_b", sick("Docker does not answer", "the disk is nearly full\x00"))
 		step("node.unhealthy")
 		r.link.set("node_b", ok)
 		step("node.healthy")
-		if n := r.node("b"); n.State != "ready" || n.Facts.Docker != "28" {
+		if n := r.node("b"); n.State(time.Now()) != "ready" || n.Facts.Docker != "28" {
 			t.Errorf("node %+v", n)
 		}
 		if len(r.told) == 0 {
@@ -257,7 +259,7 @@ func TestCordon(t *testing.T) {
 	for range 2 {
 		must(t, r.p.Cordon(t.Context(), "olga", "a"))
 	}
-	if n := r.node("a"); !n.Cordoned || n.UpdatedBy != "olga" || n.State != "cordoned" {
+	if n := r.node("a"); !n.Cordoned || n.UpdatedBy != "olga" || n.State(time.Now()) != "cordoned" {
 		t.Errorf("node %+v", n)
 	}
 	must(t, r.p.Uncordon(t.Context(), "olga", "node_a"))
@@ -269,25 +271,5 @@ func TestCordon(t *testing.T) {
 	}
 	if err := r.p.Cordon(t.Context(), "olga", "nobody"); protocol.CodeOf(err) != protocol.NotFound {
 		t.Errorf("unknown node: %v", err)
-	}
-}
-
-func TestListIsLive(t *testing.T) {
-	r := newRig(t, "b", "a")
-	must(t, r.db.Update(t.Context(), func(tx store.Tx) error {
-		return fleet.Nodes.Put(tx, fleet.Node{ID: "node_old", Name: "old", Revoked: true})
-	}))
-	r.link.gone["node_b"] = true
-	list, err := r.p.List(t.Context())
-	must(t, err)
-	var names []string
-	for _, n := range list {
-		names = append(names, n.Name+":"+n.State)
-	}
-	if want := []string{"a:ready", "b:offline", "old:revoked"}; !slices.Equal(names, want) {
-		t.Errorf("list %v, want %v", names, want)
-	}
-	if list[0].Seen.IsZero() || time.Since(list[0].LastSeen) > time.Minute {
-		t.Errorf("last seen %s", list[0].LastSeen)
 	}
 }

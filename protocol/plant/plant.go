@@ -34,6 +34,10 @@ const (
 	NodeClockBelieved Name = "node-clock-believed"
 	LogClockFalls     Name = "log-clock-falls"
 	LateOrder         Name = "late-order"
+
+	CreateCountedTwice Name = "create-counted-twice"
+	DeleteWithServer   Name = "delete-with-server"
+	CapOutsideTx       Name = "cap-outside-tx"
 )
 
 // Plant is one bug and what it does.
@@ -62,5 +66,8 @@ func Names() []Plant {
 		{NodeClockBelieved, "the time of a report goes into rows as if it were the controller's (controller/fleet)"},
 		{LogClockFalls, "the log's time goes back with the controller's clock (controller/event)"},
 		{LateOrder, "an order that arrives after a newer one is carried out all the same: its number is not looked at (agent/supervisor)"},
+		{CreateCountedTwice, "an order whose answer was lost is sent again under another name, without asking whether it has arrived (controller/provision)"},
+		{DeleteWithServer, "a machine is deleted although a server was placed on it: nobody looks in the transaction (controller/provision)"},
+		{CapOutsideTx, "the caps are asked before the transaction that writes an order: two orders at once both pass (controller/provision)"},
 	}
 }
