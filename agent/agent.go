@@ -40,12 +40,20 @@ type Config struct {
 	BridgePool  netip.Prefix
 	Bind        netip.Addr // host address of game ports
 	BootIDFile  string
+	Prove       bool       // prove with a container that servers cannot reach what they must not
+	MachineID   string     // empty = what MachineFile or the firmware says
+	MachineFile string     // file whose first line is the machine's id
+	Source      netip.Addr // dial the controller from this address; zero: any
+	TokenFile   string     // where Token was read from; it is removed once this machine is enrolled
 	DockerHost  string
 	Metrics     string // listen address of the metrics; empty = none
 	Failpoints  string
 	Version     string
 	Logger      *slog.Logger
-	Ready       func() // called once when the agent is enrolled and its servers are known; may be nil
+	// Alive is called every AliveEvery while the agent does its work: its servers, its journal and its link answer. nil: nobody asks.
+	Alive      func()
+	AliveEvery time.Duration
+	Ready      func() // called once when the agent is enrolled and its servers are known; may be nil
 }
 
 // Defaults of Config.
@@ -128,13 +136,37 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	if a.cfg.Ready != nil {
 		a.cfg.Ready()
 	}
-	select {
-	case <-ctx.Done():
-		a.log.Info("agent stops; games run on")
-		return nil
-	case err := <-a.fail:
-		return err
+	for {
+		select {
+		case <-ctx.Done():
+			a.log.Info("agent stops; games run on")
+			return nil
+		case err := <-a.fail:
+			return err
+		case <-a.heartbeat():
+			a.tellAlive(ctx)
+		}
 	}
+}
+
+// heartbeat fires when the next word is due to whoever watches over this process; never when nobody does.
+func (a *Agent) heartbeat() <-chan time.Time {
+	if a.cfg.Alive == nil {
+		return nil
+	}
+	return time.After(a.cfg.AliveEvery)
+}
+
+// tellAlive says so only if the supervisor and with it the journal answer: an agent in which they hang is better started anew. That costs
+// no game. The controller and the engine may be away for as long as they like.
+func (a *Agent) tellAlive(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.AliveEvery)
+	defer cancel()
+	if _, err := a.late.Inventory(ctx, protocol.InventoryRequest{}); err != nil {
+		a.log.Warn("the supervisor does not answer: nobody is told that this agent is alive", "err", err)
+		return
+	}
+	a.cfg.Alive()
 }
 
 // setup makes and starts the rooms. It is one straight line on purpose: the order is the dependency.
@@ -160,10 +192,13 @@ func (a *Agent) setup(ctx context.Context) error {
 	a.goRun(ctx, "console", consoles.Run)
 
 	facts := protocol.NodeFacts{Name: c.Name, Boot: boot, AgentVersion: c.Version, Roles: slices.Clone(c.Roles), MemoryBytes: c.Memory,
-		PortFrom: c.PortFrom, PortTo: c.PortTo, BridgePool: c.BridgePool.String()}
+		MachineID: c.MachineID, PortFrom: c.PortFrom, PortTo: c.PortTo, BridgePool: c.BridgePool.String()}
+	if c.Bind.IsValid() && !c.Bind.IsUnspecified() {
+		facts.Addresses = []string{c.Bind.String()} // no other one has the game ports
+	}
 	a.late.first(facts, c.Data)
 
-	link, err := tunnel.New(tunnel.Options{Data: c.Data, Controllers: c.Controllers, Pins: c.Pins, Token: c.Token, Facts: a.late.Facts,
+	link, err := tunnel.New(tunnel.Options{Data: c.Data, Controllers: c.Controllers, Pins: c.Pins, Token: c.Token, Source: c.Source, Facts: a.late.Facts,
 		Runtime: a.late, Console: consoles, Health: a.late, Reports: journal, State: journal, Outdated: a.late.Outdated,
 		Joined: func(string) { a.late.known(); close(a.joined) }, Logger: log, Metrics: a.reg})
 	if err != nil {
@@ -179,6 +214,9 @@ func (a *Agent) setup(ctx context.Context) error {
 		log.Info("this machine is enrolled", "node", link.Status().Node)
 	} else if err := a.waitJoined(ctx); err != nil {
 		return err
+	}
+	if err := host.ForgetToken("/", c.TokenFile); err != nil {
+		log.Warn("the join token is still on this disk: it is used up, but should not be there", "err", err)
 	}
 	who := link.Status()
 	facts.Name = who.Name
@@ -204,7 +242,7 @@ func (a *Agent) setup(ctx context.Context) error {
 		return err
 	}
 
-	machine, err := host.New(host.Options{Facts: facts, Data: c.Data, Bridges: bridges, Engine: engine, Version: versionOf(engine),
+	machine, err := host.New(host.Options{Probe: a.prober(engine), Facts: facts, Data: c.Data, Bridges: bridges, Engine: engine, Version: versionOf(engine),
 		Servers: live(servers), DiskUsage: volumes.Usage, Firewall: host.NewFirewall(engine.Tag(), bridges, log), Logger: log, Metrics: a.reg})
 	if err != nil {
 		return err
@@ -216,6 +254,20 @@ func (a *Agent) setup(ctx context.Context) error {
 	a.goRun(ctx, "host", machine.Run)
 	a.late.bind(servers, machine)
 	return a.serveMetrics(ctx)
+}
+
+// prober runs the probe on this node's engine; nil when nobody asked for it.
+func (a *Agent) prober(engine *docker.Client) func(context.Context, []string) ([]string, error) {
+	if !a.cfg.Prove {
+		return nil
+	}
+	return func(ctx context.Context, targets []string) ([]string, error) {
+		subnet, err := host.ProbeSubnet(a.cfg.BridgePool)
+		if err != nil {
+			return nil, err
+		}
+		return engine.Probe(ctx, subnet, targets)
+	}
 }
 
 // preflight checks what can be known before anything is made, and gives the boot id.

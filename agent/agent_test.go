@@ -1,11 +1,15 @@
 package agent
 
 import (
+	"bytes"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -62,5 +66,27 @@ func TestCleanupRefusesWhileTheAgentRuns(t *testing.T) {
 	defer func() { _ = j.Close() }()
 	if _, err := Cleanup(t.Context(), data, "", slog.New(slog.DiscardHandler)); protocol.CodeOf(err) != protocol.Conflict {
 		t.Fatal(err)
+	}
+}
+
+// TestHungAgentIsNotAlive: when its servers do not answer, nobody is told that the agent is alive, and it says why.
+func TestHungAgentIsNotAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		told := 0
+		a, err := New(Config{Data: "x", Alive: func() { told++ }, AliveEvery: 20 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		<-a.heartbeat()
+		a.tellAlive(t.Context()) // its rooms never come
+		if told != 0 || time.Since(began) != 40*time.Second || !strings.Contains(log.String(), "does not answer") {
+			t.Errorf("told %d times after %s: %s", told, time.Since(began), &log)
+		}
+	})
+	a, err := New(Config{Data: "x"})
+	if err != nil || a.heartbeat() != nil {
+		t.Error("a heartbeat that nobody asked for", err)
 	}
 }

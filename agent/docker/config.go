@@ -109,7 +109,7 @@ func RCONPort(c protocol.ConsoleRule) int {
 }
 
 // config builds everything that is sent to the engine for one start. This is the tenant profile of reliability.md §3.3;
-// nothing outside this function decides what a container may do.
+// nothing outside this file decides what a container may do.
 func (c *Client) config(r Run) (*container.Config, *container.HostConfig, *network.NetworkingConfig, error) {
 	s := r.Spec
 	if err := Check(s); err != nil {
@@ -127,30 +127,38 @@ func (c *Client) config(r Run) (*container.Config, *container.HostConfig, *netwo
 		Image: s.Image, Env: env(c.labels[LabelNode], r), Labels: labels, User: user(s.Profile), ExposedPorts: nat.PortSet{port: {}},
 		OpenStdin: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	}
-	yes, pids := true, int64(defaultPids)
+	pids := int64(defaultPids)
 	if s.Profile.PidsLimit > 0 {
 		pids = s.Profile.PidsLimit
 	}
-	host := &container.HostConfig{
-		NetworkMode:   container.NetworkMode(c.networkName(s.Server)),
-		PortBindings:  nat.PortMap{port: {{HostIP: r.Bind.String(), HostPort: strconv.Itoa(s.HostPort)}}},
+	host := c.tenant(s.MemoryBytes, s.CPUMillis, pids)
+	host.NetworkMode = container.NetworkMode(c.networkName(s.Server))
+	host.PortBindings = nat.PortMap{port: {{HostIP: r.Bind.String(), HostPort: strconv.Itoa(s.HostPort)}}}
+	host.ReadonlyRootfs = !s.Profile.WritableRootFS
+	host.Tmpfs["/tmp"] = tmp(s.Profile)
+	host.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: r.Volume, Target: s.DataDir,
+		BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate}}}
+	return cfg, host, &network.NetworkingConfig{}, nil
+}
+
+// tenant is what every container of ours is held to, before a template's exceptions.
+func (c *Client) tenant(memory, cpuMillis, pids int64) *container.HostConfig {
+	yes := true
+	return &container.HostConfig{
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		// Blocking: the other mode drops lines without a word. Three files of 5 MiB: what the console may still have to fetch after a restart.
 		LogConfig:      container.LogConfig{Type: "local", Config: map[string]string{"max-size": "5m", "max-file": "3", "compress": "false", "mode": "blocking"}},
 		CapDrop:        []string{"ALL"},
 		SecurityOpt:    []string{"no-new-privileges"},
 		IpcMode:        container.IPCModePrivate,
-		ReadonlyRootfs: !s.Profile.WritableRootFS,
-		Tmpfs:          map[string]string{"/tmp": tmp(s.Profile)},
-		Mounts: []mount.Mount{{Type: mount.TypeBind, Source: r.Volume, Target: s.DataDir,
-			BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate}}},
-		Init: &yes,
+		ReadonlyRootfs: true,
+		Tmpfs:          map[string]string{"/tmp": tmp(protocol.Profile{})},
+		Init:           &yes,
 		Resources: container.Resources{
-			Memory: s.MemoryBytes, MemorySwap: s.MemoryBytes, NanoCPUs: s.CPUMillis * 1e6, PidsLimit: &pids,
+			Memory: memory, MemorySwap: memory, NanoCPUs: cpuMillis * 1e6, PidsLimit: &pids,
 			Ulimits: []*container.Ulimit{{Name: "nofile", Soft: c.files, Hard: c.files}},
 		},
 	}
-	return cfg, host, &network.NetworkingConfig{}, nil
 }
 
 func user(p protocol.Profile) string {

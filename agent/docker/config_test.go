@@ -62,6 +62,37 @@ func TestS10GoldenHostConfig(t *testing.T) {
 	}
 }
 
+// TestS10GoldenProbe: the probe is held to the same profile as a game, or it would prove nothing about games.
+func TestS10GoldenProbe(t *testing.T) {
+	cfg, host := offline().probeConfig("payperplay/probe:1", []string{"probe", "169.254.169.254:80"})
+	_, game, _, err := offline().config(sampleRun())
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := *game
+	same.NetworkMode, same.PortBindings, same.Mounts, same.Resources = host.NetworkMode, nil, nil, host.Resources
+	if d := cmp.Diff(same, *host); d != "" {
+		t.Errorf("the probe may what a game may not, or the other way round (-game +probe):\n%s", d)
+	}
+	got, err := json.MarshalIndent(map[string]any{"Config": cfg, "HostConfig": host}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join("testdata", "container-probe.json")
+	if *update {
+		if err := os.WriteFile(file, append(got, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(bytes.TrimSpace(want)), string(got)); d != "" {
+		t.Errorf("the probe differs from its golden file (-want +got); if that is meant, run with -update:\n%s", d)
+	}
+}
+
 // safe is what must hold for every spec whatsoever.
 func safe(t *testing.T, r Run, cfg *container.Config, h *container.HostConfig) {
 	t.Helper()

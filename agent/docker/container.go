@@ -141,6 +141,9 @@ func (c *Client) List(ctx context.Context, server string) ([]Container, error) {
 	}
 	var out []Container
 	for _, f := range found {
+		if f.Labels[LabelProbe] != "" {
+			continue
+		}
 		one, err := c.Inspect(ctx, f.ID)
 		if IsGone(err) {
 			continue

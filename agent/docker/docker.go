@@ -49,21 +49,23 @@ type Options struct {
 	Cluster string
 	Node    string
 	Name    string // of the node, for people; empty = Node
+	Program string // what Probe runs: a static program that knows `probe`; empty = this one
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
 }
 
 // Client talks to one engine for one node. Its methods may be called from any goroutine.
 type Client struct {
-	api    *client.Client
-	spoken atomic.Bool       // the API version is agreed on
-	turn   chan struct{}     // held by who agrees on it
-	labels map[string]string // cluster and node, on every object
-	name   string            // of the node, for people
-	tag    string
-	files  int64 // limit of open files of a container
-	log    *slog.Logger
-	health health
+	api     *client.Client
+	spoken  atomic.Bool       // the API version is agreed on
+	turn    chan struct{}     // held by who agrees on it
+	labels  map[string]string // cluster and node, on every object
+	name    string            // of the node, for people
+	program string            // of Probe
+	tag     string
+	files   int64 // limit of open files of a container
+	log     *slog.Logger
+	health  health
 }
 
 // New prepares the client; the engine is not called yet.
@@ -81,7 +83,7 @@ func New(o Options) (*Client, error) {
 	if o.Name == "" {
 		o.Name = o.Node
 	}
-	c := &Client{api: api, turn: make(chan struct{}, 1), log: o.Logger, name: o.Name, files: fileLimit(), tag: Tag(o.Cluster, o.Node), labels: map[string]string{LabelCluster: o.Cluster, LabelNode: o.Node}}
+	c := &Client{api: api, turn: make(chan struct{}, 1), log: o.Logger, name: o.Name, program: o.Program, files: fileLimit(), tag: Tag(o.Cluster, o.Node), labels: map[string]string{LabelCluster: o.Cluster, LabelNode: o.Node}}
 	if o.Metrics != nil {
 		o.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "payperplay_agent_docker_up", Help: "1 while the Docker engine answers."},
 			func() float64 {

@@ -48,22 +48,27 @@ func (c *Client) EnsureNetwork(ctx context.Context, server string, subnet netip.
 	if err := failpoint.Hit("docker.network.before"); err != nil {
 		return err
 	}
-	_, err = c.api.NetworkCreate(ctx, name, network.CreateOptions{
+	if err := c.makeBridge(ctx, name, c.bridgeName(server), subnet, LabelServer, server); err != nil {
+		return err
+	}
+	return failpoint.Hit("docker.network.after")
+}
+
+// makeBridge makes a bridge with a label beside those that all our objects have.
+func (c *Client) makeBridge(ctx context.Context, name, device string, subnet netip.Prefix, label, value string) error {
+	_, err := c.api.NetworkCreate(ctx, name, network.CreateOptions{
 		Driver: "bridge",
 		IPAM:   &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String(), Gateway: subnet.Addr().Next().String()}}},
 		Options: map[string]string{
-			"com.docker.network.bridge.name":       c.bridgeName(server),
+			"com.docker.network.bridge.name":       device,
 			"com.docker.network.bridge.enable_icc": "false",
 		},
-		Labels: map[string]string{LabelCluster: c.labels[LabelCluster], LabelNode: c.labels[LabelNode], LabelServer: server},
+		Labels: map[string]string{LabelCluster: c.labels[LabelCluster], LabelNode: c.labels[LabelNode], label: value},
 	})
 	if err != nil && strings.Contains(err.Error(), "overlap") {
 		return protocol.Faultf(protocol.Conflict, "give the agent another --bridge-pool", "the bridge %s overlaps a network of something else on the node", subnet)
 	}
-	if err != nil {
-		return c.explain(err, "making the server's bridge")
-	}
-	return failpoint.Hit("docker.network.after")
+	return c.explain(err, "making a bridge")
 }
 
 // RemoveNetwork removes the server's bridge; one that is not there is fine.
@@ -95,7 +100,9 @@ func (c *Client) Networks(ctx context.Context) ([]string, error) {
 	}
 	var out []string
 	for _, n := range list {
-		out = append(out, n.Labels[LabelServer])
+		if n.Labels[LabelProbe] == "" {
+			out = append(out, n.Labels[LabelServer])
+		}
 	}
 	return out, nil
 }

@@ -29,5 +29,6 @@ func (c *Client) Purge(ctx context.Context) (int, error) {
 		}
 		n++
 	}
+	errs = append(errs, c.clearProbe(ctx))
 	return n, errors.Join(errs...)
 }

@@ -32,6 +32,7 @@ func (h *Host) Check(ctx context.Context, _ protocol.CheckRequest) (protocol.Che
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	problems = append(problems, h.proof.problems()...)
 	r := protocol.CheckReply{OK: len(problems) == 0, Problems: problems, Degraded: h.impaired(), Docker: h.engine, Now: time.Now().UTC()}
 	return r, nil
 }

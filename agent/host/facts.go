@@ -21,14 +21,18 @@ import (
 // Describe completes what the flags say with what the machine says.
 func Describe(f protocol.NodeFacts, data, bridges string) protocol.NodeFacts {
 	f.Hostname, _ = os.Hostname()
-	f.MachineID = firstLine("/sys/class/dmi/id/product_uuid", "/sys/class/dmi/id/product_serial", "/etc/machine-id")
+	if f.MachineID == "" {
+		f.MachineID = firstLine("/sys/class/dmi/id/product_uuid", "/sys/class/dmi/id/product_serial", "/etc/machine-id")
+	}
 	f.Arch, f.Protocol, f.CPUs = runtime.GOARCH, protocol.Version, runtime.NumCPU()
 	f.OS = osName()
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		f.Kernel = unix.ByteSliceToString(u.Release[:])
 	}
-	f.Addresses = addresses(bridges)
+	if len(f.Addresses) == 0 {
+		f.Addresses = addresses(bridges)
+	}
 	total := memory()["MemTotal"]
 	if f.MemoryBytes <= 0 || total > 0 && f.MemoryBytes > total {
 		f.MemoryBytes = total
@@ -38,6 +42,14 @@ func Describe(f protocol.NodeFacts, data, bridges string) protocol.NodeFacts {
 		f.DiskBytes = int64(fs.Blocks) * fs.Bsize
 	}
 	return f
+}
+
+// MachineID reads the machine's id from a file, as clouds put it into the firmware: Hetzner's id of a machine is its serial number.
+func MachineID(file string) (string, error) {
+	if id := firstLine(file); id != "" {
+		return id, nil
+	}
+	return "", protocol.Faultf(protocol.Invalid, "name another file with --machine-id-file, or leave it out", "%s does not say which machine this is", file)
 }
 
 // firstLine reads the first of the files that says which machine this is.

@@ -22,9 +22,11 @@ type Firewall struct {
 	chain   string // "PPP-" and the node's tag
 	bridges string // beginning of the names of our bridges
 	log     *slog.Logger
+	changed chan struct{}
 
 	mu      sync.Mutex
 	problem error
+	text    string // the rules as they were put in place last
 }
 
 // reassert is how often the rules are put in place again: a reload of the host's firewall or of Docker drops them.
@@ -37,8 +39,11 @@ var forbidden = []string{
 
 // NewFirewall names the chains after the node's tag.
 func NewFirewall(tag, bridges string, log *slog.Logger) *Firewall {
-	return &Firewall{chain: "PPP-" + tag, bridges: bridges, log: log, problem: errors.New("not set up yet")}
+	return &Firewall{chain: "PPP-" + tag, bridges: bridges, log: log, changed: make(chan struct{}, 1), problem: errors.New("not set up yet")}
 }
+
+// Changed has a value when rules were put in place that were not there before; it has one reader.
+func (f *Firewall) Changed() <-chan struct{} { return f.changed }
 
 // Run asserts the rules until ctx ends. They stay when it ends: games run on, so does their fence.
 func (f *Firewall) Run(ctx context.Context) {
@@ -82,9 +87,11 @@ func (f *Firewall) assert(ctx context.Context) error {
 	if err := failpoint.Hit("host.firewall.before"); err != nil {
 		return err
 	}
-	if err := f.run(ctx, "iptables-restore", []byte(f.rules(resolvers("/etc/resolv.conf"))), "-w", "5", "--noflush"); err != nil {
+	text := f.rules(resolvers("/etc/resolv.conf"))
+	if err := f.run(ctx, "iptables-restore", []byte(text), "-w", "5", "--noflush"); err != nil {
 		return err
 	}
+	anew := f.remember(text)
 	for _, j := range f.jumps(ctx) {
 		if f.run(ctx, "iptables", nil, append([]string{"-w", "5", "-C"}, j...)...) == nil {
 			continue
@@ -92,8 +99,24 @@ func (f *Firewall) assert(ctx context.Context) error {
 		if err := f.run(ctx, "iptables", nil, append([]string{"-w", "5", "-I"}, j...)...); err != nil {
 			return err
 		}
+		anew = true
+	}
+	if anew {
+		select {
+		case f.changed <- struct{}{}:
+		default:
+		}
 	}
 	return failpoint.Hit("host.firewall.after")
+}
+
+// remember tells whether the rules are others than the last ones.
+func (f *Firewall) remember(text string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	anew := f.text != text
+	f.text = text
+	return anew
 }
 
 // rules is the text for iptables-restore: naming a chain empties it, all in one transaction of the kernel.

@@ -51,9 +51,11 @@ type Options struct {
 	Servers   func() []Live
 	DiskUsage func(ctx context.Context, server string) (int64, error)
 	Firewall  *Firewall // nil = none
-	Every     time.Duration
-	Logger    *slog.Logger
-	Metrics   prometheus.Registerer
+	// Probe gives which of the addresses a server could open a connection to, and the machine itself if it could; nil: it is not asked.
+	Probe   func(ctx context.Context, targets []string) (open []string, err error)
+	Every   time.Duration
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
 }
 
 func (o *Options) validate() error {
@@ -79,6 +81,7 @@ type Host struct {
 	disk     map[string]int64
 	engine   string // version
 	degraded []string
+	proof    proof
 
 	meter meter // of the sampler's goroutine
 }
@@ -105,6 +108,9 @@ func (h *Host) Run(ctx context.Context) error {
 	wg.Go(func() { h.keepEngine(ctx) })
 	if h.o.Firewall != nil {
 		wg.Go(func() { h.o.Firewall.Run(ctx) })
+	}
+	if h.o.Probe != nil {
+		wg.Go(func() { h.keepProbing(ctx) })
 	}
 	tick := time.NewTicker(h.o.Every)
 	defer tick.Stop()
@@ -134,6 +140,9 @@ func (h *Host) Facts() protocol.NodeFacts {
 // impaired needs mu.
 func (h *Host) impaired() []string {
 	out := append([]string(nil), h.degraded...)
+	if h.o.Probe != nil {
+		out = append(out, h.proof.doubts()...)
+	}
 	if h.o.Firewall != nil {
 		if err := h.o.Firewall.Problem(); err != nil {
 			out = append(out, "containers are not fenced off from this machine and the private network: "+err.Error())

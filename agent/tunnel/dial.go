@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/payperplay/payperplay/protocol"
@@ -14,14 +15,18 @@ import (
 
 const dialTime = 10 * time.Second
 
-// dial opens one TLS connection to addr. A fault says what is wrong in words for people.
-func dial(ctx context.Context, addr string, cfg *tls.Config) (*tls.Conn, error) {
+// dial opens one TLS connection to addr, from the address that this machine was told to dial from. A fault says what is wrong in words for people.
+func (a *Agent) dial(ctx context.Context, addr string, cfg *tls.Config) (*tls.Conn, error) {
 	if err := failpoint.Hit("agent.tunnel.dial.before"); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	var from net.Dialer
+	if a.opts.Source.IsValid() {
+		from.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.opts.Source, 0))
+	}
+	raw, err := from.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, unreachable(addr, err)
 	}

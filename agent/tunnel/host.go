@@ -58,7 +58,7 @@ const ticketSize = 43 // 32 bytes in base64
 // bulk dials, shows the ticket and serves until the session has been idle for a while or the control session ends.
 func (a *Agent) bulk(l *link, ticket string) error {
 	ident := a.identity()
-	conn, err := dial(l.ctx, l.addr, tlsConfig(protocol.ALPNBulk, ident.Pins, ident.Cluster, ident.tlsCert()))
+	conn, err := a.dial(l.ctx, l.addr, tlsConfig(protocol.ALPNBulk, ident.Pins, ident.Cluster, ident.tlsCert()))
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (a *Agent) joinAt(ctx context.Context, addr string, key crypto.Signer) erro
 	if err != nil {
 		return err
 	}
-	conn, err := dial(ctx, addr, tlsConfig(protocol.ALPNJoin, a.opts.Pins, ""))
+	conn, err := a.dial(ctx, addr, tlsConfig(protocol.ALPNJoin, a.opts.Pins, ""))
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (a *Agent) recover(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := dial(ctx, addr, tlsConfig(protocol.ALPNJoin, ident.Pins, ident.Cluster))
+	conn, err := a.dial(ctx, addr, tlsConfig(protocol.ALPNJoin, ident.Pins, ident.Cluster))
 	if err != nil {
 		return err
 	}

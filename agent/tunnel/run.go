@@ -127,7 +127,7 @@ func (a *Agent) once(ctx context.Context, addr string) error {
 		return a.overWire(ctx, addr)
 	}
 	ident := a.identity()
-	conn, err := dial(ctx, addr, ident.resumable(tlsConfig(protocol.ALPNControl, ident.Pins, ident.Cluster, ident.tlsCert())))
+	conn, err := a.dial(ctx, addr, ident.resumable(tlsConfig(protocol.ALPNControl, ident.Pins, ident.Cluster, ident.tlsCert())))
 	if err != nil {
 		return err
 	}

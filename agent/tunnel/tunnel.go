@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,10 +54,11 @@ type Health interface {
 
 // Options of an Agent.
 type Options struct {
-	Data        string   // directory that holds key and identity
-	Controllers []string // HOST:PORT; may be empty once enrolled
-	Pins        []string // "sha256:…"; may be empty once enrolled
-	Token       string   // for the first start only
+	Data        string     // directory that holds key and identity
+	Controllers []string   // HOST:PORT; may be empty once enrolled
+	Pins        []string   // "sha256:…"; may be empty once enrolled
+	Token       string     // for the first start only
+	Source      netip.Addr // dial from this address of the machine; zero: as the kernel chooses
 	Facts       func() protocol.NodeFacts
 	Runtime     protocol.Runtime
 	Console     protocol.Console

@@ -33,10 +33,14 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return protocol.Faultf(protocol.Invalid, "see "+c.CommandPath()+" --help", "%v", err)
 	})
-	root.AddCommand(runCommand(), versionCommand(), cleanupCommand())
+	root.AddCommand(runCommand(), versionCommand(), cleanupCommand(), probeCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
+	}
+	var code exitCode
+	if errors.As(err, &code) {
+		return int(code)
 	}
 	_, _ = fmt.Fprintln(errs, "agent: "+err.Error())
 	var f *protocol.Fault

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestWrongInputIsOneLineAndExit2(t *testing.T) {
@@ -35,6 +37,10 @@ func TestWrongInputIsOneLineAndExit2(t *testing.T) {
 		"cleanup, no data":  {[]string{"cleanup"}, 2, "give --data DIR"},
 		"cleanup of nobody": {[]string{"cleanup", "--data", data}, 0, ""},
 		"version":           {[]string{"version"}, 0, ""},
+		"probe of nothing":  {[]string{"probe"}, 2, "arg"},
+		"probe, no port":    {[]string{"probe", "127.0.0.1"}, 2, "HOST:PORT"},
+		"source":            {[]string{"run", "--data", data, "--source", "here"}, 2, "--source"},
+		"machine id file":   {[]string{"run", "--data", data, "--machine-id-file", data + "/none"}, 2, "--machine-id-file"},
 	} {
 		var out, errs bytes.Buffer
 		code := execute(t.Context(), c.args, &out, &errs)
@@ -63,6 +69,35 @@ func TestNotify(t *testing.T) {
 	buf := make([]byte, 64)
 	n, err := l.Read(buf)
 	if err != nil || string(buf[:n]) != "READY=1" {
+		t.Fatal(string(buf[:n]), err)
+	}
+}
+
+// TestWatchdog: systemd hears that the agent is alive three times as often as it wants to; without it nobody is told.
+func TestWatchdog(t *testing.T) {
+	for _, env := range [][2]string{{"", "60000000"}, {"/run/x", ""}, {"/run/x", "nonsense"}, {"/run/x", "-1"}} {
+		t.Setenv("NOTIFY_SOCKET", env[0])
+		t.Setenv("WATCHDOG_USEC", env[1])
+		if alive, _ := watchdog(slog.New(slog.DiscardHandler)); alive != nil {
+			t.Errorf("%q is a watchdog", env)
+		}
+	}
+	name := filepath.Join(t.TempDir(), "n")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	t.Setenv("NOTIFY_SOCKET", name)
+	t.Setenv("WATCHDOG_USEC", "60000000")
+	alive, every := watchdog(slog.New(slog.DiscardHandler))
+	if alive == nil || every != 20*time.Second {
+		t.Fatalf("every %s", every)
+	}
+	alive()
+	buf := make([]byte, 64)
+	n, err := l.Read(buf)
+	if err != nil || string(buf[:n]) != "WATCHDOG=1" {
 		t.Fatal(string(buf[:n]), err)
 	}
 }

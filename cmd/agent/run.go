@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -14,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/payperplay/payperplay/agent"
+	"github.com/payperplay/payperplay/agent/host"
 	"github.com/payperplay/payperplay/protocol"
 	"github.com/payperplay/payperplay/protocol/failpoint"
 )
@@ -21,7 +25,7 @@ import (
 type runFlags struct {
 	cfg                      agent.Config
 	memory, ports            string
-	pool, bind               string
+	pool, bind, source       string
 	format, level, tokenFile string
 }
 
@@ -39,6 +43,12 @@ func runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		told := context.AfterFunc(cmd.Context(), func() { // taking everything down may take a while
+			if err := notify("STOPPING=1"); err != nil {
+				cfg.Logger.Warn("systemd was not told that the agent stops", "err", err)
+			}
+		})
+		defer told()
 		return plain(a.Run(cmd.Context()))
 	}}
 	fl := c.Flags()
@@ -54,6 +64,10 @@ func runCommand() *cobra.Command {
 	fl.StringVar(&f.pool, "bridge-pool", agent.DefaultBridgePool, "IPv4 network that servers' bridges are cut from")
 	fl.StringVar(&f.bind, "bind", "0.0.0.0", "address of this machine that game ports are opened on")
 	fl.StringVar(&f.cfg.BootIDFile, "boot-id-file", "", "file to read the boot id from (default: the kernel's)")
+	fl.BoolVar(&f.cfg.Prove, "prove", false, "prove with a container that servers cannot reach the cloud's metadata address; until then the node says so")
+	fl.StringVar(&f.cfg.MachineFile, "machine-id-file", "", "file to read the machine's id from (default: the firmware's)")
+	fl.StringVar(&f.cfg.MachineID, "machine-id", os.Getenv("PAYPERPLAY_MACHINE_ID"), "the machine's id itself (PAYPERPLAY_MACHINE_ID)")
+	fl.StringVar(&f.source, "source", os.Getenv("PAYPERPLAY_SOURCE_ADDRESS"), "address of this machine to dial the controller from (PAYPERPLAY_SOURCE_ADDRESS; default: any)")
 	fl.StringVar(&f.cfg.DockerHost, "docker-host", "", "address of the Docker engine (default: DOCKER_HOST or its usual socket)")
 	fl.StringVar(&f.format, "log-format", "text", "text or json")
 	fl.StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
@@ -83,13 +97,25 @@ func (f *runFlags) config(errs io.Writer) (agent.Config, error) {
 	if cfg.Bind, err = netip.ParseAddr(f.bind); err != nil || !cfg.Bind.Is4() {
 		return cfg, protocol.Faultf(protocol.Invalid, "give --bind as 0.0.0.0 or an address of this machine", "%q is not an IPv4 address", f.bind)
 	}
-	if f.tokenFile != "" {
+	if f.source != "" {
+		if cfg.Source, err = netip.ParseAddr(f.source); err != nil {
+			return cfg, protocol.Faultf(protocol.Invalid, "give --source as an address of this machine", "%q is not an IP address", f.source)
+		}
+	}
+	if cfg.MachineID == "" && cfg.MachineFile != "" {
+		if cfg.MachineID, err = host.MachineID(cfg.MachineFile); err != nil {
+			return cfg, err
+		}
+	}
+	if cfg.TokenFile = f.tokenFile; f.tokenFile != "" {
 		text, err := os.ReadFile(f.tokenFile)
-		if err != nil {
+		_, enrolled := os.Stat(filepath.Join(cfg.Data, "identity.json"))
+		if err != nil && !(errors.Is(err, fs.ErrNotExist) && enrolled == nil) { // it is removed when this machine is enrolled
 			return cfg, protocol.Faultf(protocol.Invalid, "check --token-file", "cannot read the token: %v", err)
 		}
 		cfg.Token = strings.TrimSpace(string(text))
 	}
+	cfg.Alive, cfg.AliveEvery = watchdog(log)
 	cfg.Ready = func() {
 		if err := notify("READY=1"); err != nil {
 			log.Warn("systemd was not told that the agent is ready", "err", err)
