@@ -1,15 +1,17 @@
 // A controller to look at: serves web/dist under the real policy and plays the HTTP API in memory.
-//   node dev/fake-api.mjs [--port 18080] [--scene normal|empty|many|recovery]     log in with: dev-token
+//   node dev/fake-api.mjs [--port 18080] [--scene normal|empty|many|recovery|one|sixty|cloudless|trouble]     log in with: dev-token
 import { createServer } from 'node:http';
 import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
+import { Fleet } from './fake-fleet.mjs';
 import { World } from './fake-world.mjs';
 
 const args = Object.fromEntries(process.argv.slice(2).map((a, i, all) => (a.startsWith('--') ? [a.slice(2), all[i + 1] ?? 'yes'] : [])).filter((p) => p.length));
 const port = Number(args.port ?? 18080);
 const world = new World(args.scene ?? 'normal');
+const fleet = new Fleet(world, args.scene ?? 'normal');
 const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
 const csp = readFileSync(new URL('../../csp.txt', import.meta.url), 'utf8').trim();
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.json': 'application/json' };
@@ -73,6 +75,8 @@ const server = createServer(async (req, res) => {
     if (req.method !== 'GET' && req.headers['x-csrf-token'] !== csrf) throw new Refused(403, 'forbidden', 'The CSRF token is missing.', 'Reload the page.');
     const body = req.method === 'GET' || req.method === 'DELETE' ? {} : await read(req);
     const [, area, name, verb, more] = parts;
+    const answer = fleet.route(req.method, parts, q, body, (...why) => new Refused(...why));
+    if (answer) return send(res, 200, answer);
     if (area === 'servers' && !name && req.method === 'GET') {
       const limit = Number(q.get('limit') ?? 100);
       const from = Number(q.get('cursor') ?? 0);

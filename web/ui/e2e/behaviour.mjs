@@ -104,7 +104,7 @@ async function keyboard(page) {
   await page.locator('.table tbody tr').first().waitFor();
   await page.keyboard.press('g');
   await page.keyboard.press('n');
-  await page.waitForURL('**/nodes');
+  await page.waitForURL('**/fleet');
   await page.keyboard.press('Control+k');
   await page.locator('.palette-input').fill('lobby');
   await page.keyboard.press('Enter');
@@ -123,9 +123,9 @@ async function german(browser, base, token) {
   await logIn(page, token);
   await page.getByRole('heading', { name: 'Server', exact: false }).first().waitFor();
   assert.equal(await page.evaluate(() => document.documentElement.lang), 'de');
-  await page.goto('/nodes');
+  await page.goto('/fleet');
   await page.getByRole('button', { name: 'Knoten hinzufügen' }).waitFor();
-  await shoot(page, 'nodes-german');
+  await shoot(page, 'fleet-german');
   await context.close();
 }
 
@@ -153,7 +153,7 @@ async function recovery(browser, fake) {
   try {
     const { page, context } = await open(browser, world.base);
     await logIn(page, world.token);
-    for (const place of ['/servers', '/nodes', '/activity', '/servers/survival']) {
+    for (const place of ['/servers', '/fleet', '/activity', '/servers/survival']) {
       await page.goto(place);
       await page.getByText('The store is older than what the nodes know').waitFor();
     }
@@ -201,9 +201,9 @@ async function empty(browser, fake) {
     await shoot(page, 'first-minute');
     await page.locator('.card').first().click();
     await page.waitForURL('**/servers/new*');
-    await page.goto('/nodes');
+    await page.goto('/fleet');
     await page.getByText('No node yet').waitFor();
-    await shoot(page, 'nodes-empty');
+    await shoot(page, 'fleet-empty');
     await page.goto('/activity');
     await page.getByText('Nothing happened').waitFor();
     world.child.kill();

@@ -43,8 +43,8 @@ export async function open(browser, base, look = 'light', locale = 'en-GB') {
   return { page, context, wrong };
 }
 
-export async function shoot(page, name) {
-  await aside(page, () => page.screenshot({ path: `${pictures.replace(/\/?$/, '/')}${name}.png`, caret: 'initial' }));
+export async function shoot(page, name, fullPage = false) {
+  await aside(page, () => page.screenshot({ fullPage, path: `${pictures.replace(/\/?$/, '/')}${name}.png`, caret: 'initial' }));
 }
 
 /** Does what a tool does to the page (a style element for a picture, axe's probes) without blaming the page for it. */

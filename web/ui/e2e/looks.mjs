@@ -11,7 +11,9 @@ const pages = [
   ['server-activity', '/servers/survival/activity', '.events li'],
   ['crashed', '/servers/skyblock', '.last-run'],
   ['waiting', '/servers/modded-friends-weekend-one', '.notice'],
-  ['nodes', '/nodes', '.node'],
+  ['fleet', '/fleet', '.unit'],
+  ['node', '/fleet/node-1', '.node'],
+  ['scaling', '/scaling', '.moment'],
   ['activity', '/activity', '.events li'],
   ['lost', '/nowhere', '.empty'],
   ['docs', '/api/docs', '.operation'],
@@ -69,7 +71,7 @@ async function dialogs(page, look) {
   await page.keyboard.press('?');
   await look1('help');
   await page.keyboard.press('Escape');
-  await page.goto('/nodes');
+  await page.goto('/fleet');
   await page.getByRole('button', { name: 'Add a node' }).click();
   await page.getByRole('button', { name: 'Make the token' }).click();
   await page.locator('.command-box').waitFor();

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { allLooks } from './looks.mjs';
 import { behaviour } from './behaviour.mjs';
+import { fleet } from './fleet.mjs';
 import { tour } from './tour.mjs';
 
 const base = process.env.BASE_URL;
@@ -19,7 +20,7 @@ async function fake(scene, port) {
 }
 
 const only = process.argv[2];
-for (const [name, scene, journey] of [['tour', 'normal', tour], ['behaviour', 'normal', behaviour], ['looks', 'normal', allLooks]]) {
+for (const [name, scene, journey] of [['tour', 'normal', tour], ['behaviour', 'normal', behaviour], ['fleet', 'normal', fleet], ['looks', 'normal', allLooks]]) {
   if (only && !name.startsWith(only.split(':')[0])) continue;
   const world = await fake(scene, 18090);
   const began = Date.now();

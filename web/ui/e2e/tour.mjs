@@ -48,10 +48,10 @@ export async function tour({ base, token, env = process.env }) {
     await page.getByRole('link', { name: 'Overview' }).click();
     await page.locator('.chart canvas, .empty').first().waitFor();
     await shoot(page, 'tour-5-overview');
-    await page.goto('/nodes');
-    await page.locator('.node').first().waitFor();
-    await shoot(page, 'tour-6-nodes');
-    bad.push(...(await check(page, 'nodes')));
+    await page.goto('/fleet');
+    await page.locator('.unit').first().waitFor();
+    await shoot(page, 'tour-6-fleet');
+    bad.push(...(await check(page, 'fleet')));
     if (!env.KEEP) {
       await page.goto(`/servers/${name}`);
       await page.getByRole('button', { name: 'Stop', exact: true }).click();

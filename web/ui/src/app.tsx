@@ -19,7 +19,9 @@ import { ServerPage } from './servers/page';
 import { LoginPage } from './session/login';
 import { session, sessionTrouble } from './session/session';
 
-const NodesPage = later(() => import('./nodes/page'));
+const FleetPage = later(() => import('./fleet/page'));
+const UnitPage = later(() => import('./fleet/unit'));
+const ScalingPage = later(() => import('./scaling/page'));
 const ActivityPage = later(() => import('./activity/page'));
 const RecoveryPage = later(() => import('./recovery/page'));
 
@@ -47,7 +49,10 @@ function Inside() {
               <Route path="/servers"><ServersPage /></Route>
               <Route path="/servers/new"><CreatePage /></Route>
               <Route path="/servers/:name/:tab?">{(p) => <ServerPage key={p.name} name={p.name} tab={p.tab} />}</Route>
-              <Route path="/nodes"><NodesPage /></Route>
+              <Route path="/fleet"><FleetPage /></Route>
+              <Route path="/fleet/:name">{(p) => <UnitPage key={p.name} name={p.name} />}</Route>
+              <Route path="/scaling"><ScalingPage /></Route>
+              <Route path="/nodes"><Redirect to="/fleet" replace /></Route>
               <Route path="/activity"><ActivityPage /></Route>
               <Route path="/recovery"><RecoveryPage /></Route>
               <Route><Empty icon="question" title={t('lost')}><a class="button" href="/servers"><span>{t('server.toList')}</span></a></Empty></Route>

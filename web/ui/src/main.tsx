@@ -10,6 +10,7 @@ import './styles/parts.css';
 import './styles/servers.css';
 import './styles/console.css';
 import './styles/nodes.css';
+import './styles/fleet.css';
 
 apply();
 document.documentElement.lang = language.value;

@@ -12,7 +12,7 @@ import { detail, families, join } from './words';
 const most = 2000;
 const spans = [1, 24, 24 * 7, 24 * 30];
 
-const icons: Record<string, IconName> = { server: 'servers', node: 'nodes', player: 'users', backup: 'box', scaling: 'nodes', billing: 'key' };
+const icons: Record<string, IconName> = { server: 'servers', node: 'nodes', player: 'users', backup: 'box', scaling: 'scaling', machine: 'nodes', billing: 'key' };
 
 export default function Feed({ server }: { server?: string }) {
   const [events, setEvents] = useState<Event[]>();
@@ -78,7 +78,7 @@ export default function Feed({ server }: { server?: string }) {
               <p>
                 <span>{isKnown('event', e.type) ? known('event', e.type) : <code>{e.type}</code>}</span>
                 {!server && e.server && <> <a href={`/servers/${e.server}`}>{e.server}</a></>}
-                {e.node && <span class="soft"> {t('activity.on')} <a href={`/nodes#${e.node}`}>{e.node}</a></span>}
+                {e.node && <span class="soft"> {t('activity.on')} <a href={`/fleet/${e.node}`}>{e.node}</a></span>}
               </p>
               {detail(e.data, locale.value) && <p class="soft small-text clip">{detail(e.data, locale.value)}</p>}
             </div>

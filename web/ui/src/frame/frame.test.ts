@@ -5,7 +5,7 @@ import { lightOf } from './light';
 import { score } from './match';
 
 test.each([
-  ['', 'g', 'wait'], ['g', 's', 'servers'], ['g', 'n', 'nodes'], ['g', 'f', 'nodes'], ['g', 'x', undefined],
+  ['', 'g', 'wait'], ['g', 's', 'servers'], ['g', 'n', 'fleet'], ['g', 'f', 'fleet'], ['g', 'l', 'scaling'], ['g', 'x', undefined],
   ['', '/', 'filter'], ['', '?', 'help'], ['', 's', undefined], ['g', '/', undefined],
 ])('keys %j then %j', (before, key, want) => expect(step(before, key)).toBe(want));
 

@@ -4,7 +4,7 @@ import { helpOpen } from './open';
 
 export function Help() {
   const rows: [string, string][] = [
-    ['Ctrl K', t('palette.title')], ['g s', t('servers')], ['g n', t('nodes')], ['g a', t('activity')], ['c', t('create')],
+    ['Ctrl K', t('palette.title')], ['g s', t('servers')], ['g f', t('fleet')], ['g l', t('scaling')], ['g a', t('activity')], ['c', t('create')],
     ['/', t('help.filter')], ['>', t('help.command')], ['Ctrl F', t('console.search')], ['↑ ↓', t('help.history')], ['Tab', t('help.complete')], ['?', t('help.title')],
   ];
   return (

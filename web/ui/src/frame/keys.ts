@@ -3,11 +3,11 @@ import { useEffect } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
 import { helpOpen, paletteOpen } from './open';
 
-export type Action = 'servers' | 'nodes' | 'activity' | 'create' | 'filter' | 'help' | 'palette' | 'command';
+export type Action = 'servers' | 'fleet' | 'scaling' | 'activity' | 'create' | 'filter' | 'help' | 'palette' | 'command';
 
 /** What a key does after the one before it (within a second); 'g' alone waits. */
 export function step(before: string, key: string): Action | 'wait' | undefined {
-  if (before === 'g') return ({ s: 'servers', n: 'nodes', f: 'nodes', a: 'activity' } as const)[key];
+  if (before === 'g') return ({ s: 'servers', f: 'fleet', n: 'fleet', l: 'scaling', a: 'activity' } as const)[key];
   if (key === 'g') return 'wait';
   return ({ '/': 'filter', '?': 'help', c: 'create', '>': 'command' } as const)[key];
 }

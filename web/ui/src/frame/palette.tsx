@@ -5,7 +5,8 @@ import { known, language, setLanguage, t } from '../i18n';
 import { Dialog } from '../kit/dialog';
 import { Icon, type IconName } from '../kit/icons';
 import { may } from '../servers/may';
-import { order, servers } from '../servers/store';
+import { nodes, order, servers } from '../servers/store';
+import { scale, scaling } from '../fleet/store';
 import { score } from './match';
 import { helpOpen, paletteOpen } from './open';
 import { setTheme, theme } from './theme';
@@ -22,20 +23,25 @@ export function Palette() {
   const [typed, setTyped] = useState('');
   const [at, setAt] = useState(0);
   const list = servers.value.value;
+  const fleet = nodes.value.value;
+  const grow = scaling.value.value;
   const close = () => { paletteOpen.value = false; };
 
   const entries = useMemo<Entry[]>(() => [
     ...(list ?? []).map((s): Entry => ({ label: s.name, hint: known('state', s.state), icon: 'servers', run: () => go(`/servers/${s.name}`) })),
     { label: t('servers'), icon: 'servers', hint: 'g s', run: () => go('/servers') },
     { label: t('create'), icon: 'plus', hint: 'c', run: () => go('/servers/new') },
-    { label: t('nodes'), icon: 'nodes', hint: 'g n', run: () => go('/nodes') },
+    { label: t('fleet'), icon: 'nodes', hint: 'g f', run: () => go('/fleet') },
+    { label: t('scaling'), icon: 'scaling', hint: 'g l', run: () => go('/scaling') },
     { label: t('activity'), icon: 'activity', hint: 'g a', run: () => go('/activity') },
     ...(list ?? []).flatMap((s) => (['start', 'stop', 'restart'] as const).filter((v) => may(s.state, v)).map((v): Entry => (
       { label: `${t(`verb.${v}`)}: ${s.name}`, icon: v === 'start' ? 'play' : v === 'stop' ? 'stop' : 'restart', run: () => void order(s.name, v) }))),
+    ...(fleet ?? []).filter((n) => n.state !== 'revoked').map((n): Entry => ({ label: n.name, hint: known('node.state', n.state), icon: 'nodes', run: () => go(`/fleet/${n.name}`) })),
+    ...(grow?.available ? [{ label: grow.enabled ? t('scaling.disable') : t('scaling.enable'), icon: 'scaling' as const, run: () => { go('/scaling'); void scale(!grow.enabled); } }] : []),
     { label: theme.value === 'dark' ? t('theme.light') : t('theme.dark'), icon: theme.value === 'dark' ? 'sun' : 'moon', run: () => setTheme(theme.value === 'dark' ? 'light' : 'dark') },
     { label: language.value === 'en' ? 'Deutsch' : 'English', icon: 'book', run: () => setLanguage(language.value === 'en' ? 'de' : 'en') },
     { label: t('help.title'), icon: 'question', hint: '?', run: () => { helpOpen.value = true; } },
-  ], [list, language.value, theme.value]);
+  ], [list, fleet, grow, language.value, theme.value]);
 
   const shown = useMemo(() => entries.map((entry) => ({ entry, points: score(entry.label, typed) })).filter((x) => x.points > 0)
     .sort((a, b) => b.points - a.points).slice(0, 12).map((x) => x.entry), [entries, typed]);

@@ -14,7 +14,8 @@ export function Rail() {
       {link('/servers', 'servers', t('servers'), path === '/' || path.startsWith('/servers'))}
       {link('/activity', 'activity', t('activity'), path.startsWith('/activity'))}
       <hr />
-      {link('/nodes', 'nodes', t('nodes'), path.startsWith('/nodes'))}
+      {link('/fleet', 'nodes', t('fleet'), path.startsWith('/fleet'))}
+      {link('/scaling', 'scaling', t('scaling'), path.startsWith('/scaling'))}
       <a href="/api/docs" target="_blank" rel="noopener" class="rail-docs"><Icon name="book" size={18} /><span>API</span></a>
     </nav>
   );

@@ -1,6 +1,7 @@
 // Breadcrumb, search, connection light, user.
 import { useLocation } from 'wouter-preact';
 import { language, setLanguage, t } from '../i18n';
+import type { Key } from '../i18n/en';
 import { Icon } from '../kit/icons';
 import { Menu } from '../kit/menu';
 import { logout, session } from '../session/session';
@@ -35,9 +36,11 @@ export function TopBar() {
 function crumbs(path: string): { href: string; label: string }[] {
   const parts = path.split('/').filter(Boolean);
   const area = parts[0] ?? 'servers';
-  const first = area === 'nodes' ? t('nodes') : area === 'activity' ? t('activity') : area === 'recovery' ? t('recovery') : t('servers');
+  const names: Record<string, Key> = { fleet: 'fleet', scaling: 'scaling', activity: 'activity', recovery: 'recovery' };
+  const first = t(names[area] ?? 'servers');
   const out = [{ href: `/${area}`, label: first }];
   if (area === 'servers' && parts[1] === 'new') out.push({ href: '/servers/new', label: t('create') });
   else if (area === 'servers' && parts[1]) out.push({ href: `/servers/${parts[1]}`, label: decodeURIComponent(parts[1]) });
+  else if (area === 'fleet' && parts[1]) out.push({ href: `/fleet/${parts[1]}`, label: decodeURIComponent(parts[1]) });
   return out;
 }

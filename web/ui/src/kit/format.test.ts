@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ago, bytes, duration, never, parseSize, percent } from './format';
+import { ago, bytes, duration, never, parseSize, percent, sentence } from './format';
 
 describe('bytes', () => {
   test.each([
@@ -30,3 +30,7 @@ test('never', () => {
   expect(never(undefined)).toBe(true);
   expect(never('2026-11-21T00:00:00Z')).toBe(false);
 });
+
+test.each([
+  ['no node has room', 'No node has room'], ['öffnet', 'Öffnet'], ['w-fsn1-7k2m boots', 'w-fsn1-7k2m boots'], ['cx43 is too small', 'cx43 is too small'], ['modded-friends waits', 'modded-friends waits'], ['', ''],
+])('sentence %s', (text, want) => expect(sentence(text)).toBe(want));

@@ -65,9 +65,9 @@ export function clock(then: string | number, locale: string): string {
   return new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }).format(new Date(then));
 }
 
-/** Sentences of the API begin small, as Go's errors do. */
+/** Sentences of the API begin small, as Go's errors do. A name at the beginning ("w-fsn1-7k2m boots") stays as it is. */
 export function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return /^\p{Ll}+[-_./]?\d|^\p{Ll}+[-_]/u.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Go's zero time means "never". */

@@ -5,6 +5,7 @@ const paths = {
   servers: <><rect x="2.5" y="2.5" width="11" height="4.5" rx="1" /><rect x="2.5" y="9" width="11" height="4.5" rx="1" /><path d="M5 4.75h.01M5 11.25h.01" /></>,
   activity: <path d="M1.5 8h3l2-5 3 10 2-5h3" />,
   nodes: <><rect x="5.5" y="1.75" width="5" height="4" rx="1" /><rect x="1.5" y="10.25" width="5" height="4" rx="1" /><rect x="9.5" y="10.25" width="5" height="4" rx="1" /><path d="M8 5.75V8M4 10.25V8h8v2.25" /></>,
+  scaling: <path d="M2 13.5h12M4 11V8.500M8 11V5.500M12 11V2.500" />,
   book: <path d="M2.5 3h4A1.5 1.5 0 018 4.5v9A1.5 1.5 0 006.5 12h-4zM13.5 3h-4A1.5 1.5 0 008 4.5v9A1.5 1.5 0 019.5 12h4z" />,
   search: <><circle cx="7" cy="7" r="4.25" /><path d="M10.25 10.25l3.5 3.5" /></>,
   play: <path d="M4.5 2.75l8.5 5.25-8.5 5.25z" fill="currentColor" />,

@@ -5,9 +5,9 @@ import { known } from '../i18n';
 export type Tone = 'good' | 'busy' | 'warn' | 'quiet' | 'sleep' | 'bad' | 'odd';
 
 const tones: Record<string, Tone> = {
-  running: 'good', ready: 'good',
-  starting: 'busy', stopping: 'busy', waiting: 'busy', deleting: 'busy', restarting: 'busy', killing: 'busy', moving: 'busy', pulling: 'busy', degraded: 'warn',
-  stopped: 'quiet', cordoned: 'quiet', archived: 'quiet',
+  running: 'good', ready: 'good', serving: 'good',
+  starting: 'busy', stopping: 'busy', waiting: 'busy', deleting: 'busy', restarting: 'busy', killing: 'busy', moving: 'busy', pulling: 'busy', ordering: 'busy', booting: 'busy', proving: 'busy', draining: 'busy', degraded: 'warn',
+  stopped: 'quiet', cordoned: 'quiet', archived: 'quiet', gone: 'quiet',
   asleep: 'sleep',
   crashed: 'bad', failed: 'bad', unhealthy: 'bad', unreachable: 'bad', revoked: 'bad', locked: 'bad', held: 'bad',
 };

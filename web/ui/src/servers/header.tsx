@@ -52,7 +52,7 @@ export function ServerHeader({ server: s }: { server: Server }) {
         <Meter label={t('cpu')} used={live?.cpu_cores ?? 0} whole={s.cpu_millis > 0 ? s.cpu_millis / 1000 : 2}
           text={live ? t('cpu.count', { n: number(live.cpu_cores, locale.value, 2) }) : '–'} />
         <span class="fact soft hide-phone">{s.template} {s.version}</span>
-        {s.node && <a class="fact hide-phone" href={`/nodes#${s.node}`}><Icon name="nodes" size={14} />{s.node}</a>}
+        {s.node && <a class="fact hide-phone" href={`/fleet/${s.node}`}><Icon name="nodes" size={14} />{s.node}</a>}
       </div>
       <div class={moving || asked ? 'progress-line' : 'progress-line idle'} role={moving ? 'progressbar' : undefined} aria-label={moving ? s.progress || t('working') : undefined} />
       {moving && (s.progress || s.explain) && <p class="soft small-text progress-text">{sentence(s.progress || s.explain)}</p>}

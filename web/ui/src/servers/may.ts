@@ -34,8 +34,8 @@ export function ways(state: string, node: string): Way[] {
   switch (state) {
     case 'crashed': return [{ label: 'way.again', verb: 'start' }, { label: 'way.stop', verb: 'stop' }];
     case 'failed': return [{ label: 'way.retry', verb: 'start' }];
-    case 'waiting': return [{ label: 'way.nodes', to: '/nodes' }, { label: 'way.giveup', verb: 'stop' }];
-    case 'unknown': return node ? [{ label: 'way.nodes', to: '/nodes' }] : [];
+    case 'waiting': return [{ label: 'way.nodes', to: '/fleet' }, { label: 'way.giveup', verb: 'stop' }];
+    case 'unknown': return node ? [{ label: 'way.nodes', to: `/fleet/${node}` }] : [];
     default: return [];
   }
 }

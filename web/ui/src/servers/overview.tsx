@@ -9,6 +9,7 @@ import { Ago, Empty, Trouble } from '../kit/bits';
 import { bytes, number, sentence } from '../kit/format';
 import { Chart } from './chart';
 import { columns, type Columns } from './series';
+import { WhyPanel } from './why';
 
 const ranges = [['15 min', 15], ['1 h', 60]] as const; // what the controller keeps (controller/monitor)
 
@@ -49,6 +50,7 @@ export default function Overview({ server }: { server: Server }) {
           {ranges.map(([label, m]) => <button type="button" key={m} aria-pressed={minutes === m} onClick={() => setMinutes(m)}>{label}</button>)}
         </div>
       </div>
+      {server.state === 'waiting' && <WhyPanel server={server} />}
       {problem && <Trouble problem={problem} />}
       {data && data.count === 0 && <Empty icon="activity" title={t('overview.none')}><p class="soft">{t('overview.noneText')}</p></Empty>}
       {data && data.count > 0 && (
@@ -69,6 +71,7 @@ export default function Overview({ server }: { server: Server }) {
         <dt>{t('overview.owner')}</dt><dd>{server.owner || '–'}</dd>
         <dt>{t('overview.created')}</dt><dd><Ago time={server.created_at} /></dd>
       </dl>
+      {server.state !== 'waiting' && <WhyPanel server={server} />}
     </div>
   );
 }

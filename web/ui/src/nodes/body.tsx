@@ -1,58 +1,20 @@
-// One node.
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { api } from '../api/calls';
-import { problemOf } from '../api/http';
-import type { Node, Problem } from '../api/types';
-import { toast } from '../frame/toasts';
+// How one node does: what is booked, what its checks say, what it is.
+import type { Node } from '../api/types';
 import { known, locale, t, tn } from '../i18n';
-import { Ago, Meter, Trouble } from '../kit/bits';
-import { ConfirmByName } from '../kit/dialog';
+import { Ago, Meter } from '../kit/bits';
 import { bytes, number, sentence } from '../kit/format';
 import { Icon } from '../kit/icons';
-import { Menu } from '../kit/menu';
-import { StateMark } from '../kit/state';
-import { nodes } from '../servers/store';
 
-export function NodeCard({ node: n }: { node: Node }) {
-  const [revoking, setRevoking] = useState(false);
-  const [problem, setProblem] = useState<Problem>();
-  const box = useRef<HTMLElement>(null);
-  useEffect(() => {
-    if (location.hash === `#${n.name}`) box.current?.scrollIntoView({ block: 'center' });
-  }, []);
-  const act = async (verb: 'revoke' | 'cordon' | 'uncordon' | 'unlock') => {
-    setProblem(undefined);
-    try {
-      await api.nodeAct(n.name, verb);
-      if (verb === 'cordon') toast(t('node.cordoned', { name: n.name }), { label: t('undo'), run: () => void act('uncordon') });
-    } catch (error) {
-      setProblem(problemOf(error));
-    }
-    await nodes.refresh();
-  };
+export function NodeBody({ node: n }: { node: Node }) {
   const fmt = (v: number) => bytes(v, locale.value);
   const revoked = n.state === 'revoked';
   const healthBad = n.health && !n.health.ok;
   return (
-    <article class={`panel node${revoked ? ' off' : ''}`} ref={box} id={n.name} aria-label={n.name}>
-      <header class="node-head">
-        <h2>{n.name}</h2>
-        <StateMark state={n.state} node />
-        <span class="soft small-text">{t('node.seen')} <Ago time={n.last_seen} none={t('node.never')} /></span>
-        <span class="spacer" />
-        {(n.roles ?? []).map((role) => <span class="tag" key={role}>{role}</span>)}
-        {n.class && <span class="tag">{n.class}</span>}
-        <Menu small label={t('list.actions', { name: n.name })} items={[
-          !revoked && (n.cordoned ? { label: t('node.uncordon'), icon: 'play', run: () => void act('uncordon') } : { label: t('node.cordon'), icon: 'stop', run: () => void act('cordon') }),
-          n.state === 'locked' && { label: t('node.unlock'), icon: 'key', run: () => void act('unlock') },
-          !revoked && { label: t('node.revoke'), icon: 'trash', danger: true, run: () => setRevoking(true) },
-        ]} />
-      </header>
-      {problem && <Trouble problem={problem} onClose={() => setProblem(undefined)} />}
+    <article class={`panel node${revoked ? ' off' : ''}`} aria-label={n.name}>
+      <h2>{t('node')}</h2>
       {n.state === 'degraded' && n.degraded.length > 0 && (
         <div class="notice busy"><Icon name="warn" /><div class="notice-text"><p>{t('node.degradedText')}</p><ul class="reasons small-text">{n.degraded.map((d) => <li key={d}>{sentence(d)}</li>)}</ul></div></div>
       )}
-      {n.explain && n.state !== 'ready' && n.state !== 'degraded' && <div class={`notice ${n.state === 'unreachable' || n.state === 'unhealthy' ? 'bad' : 'busy'}`}><Icon name="warn" /><div class="notice-text"><p>{sentence(n.explain)}</p>{n.next && <p class="soft">{sentence(n.next)}</p>}</div></div>}
       {!revoked && (
         <div class="node-bars">
           <Meter label={t('node.memory')} used={n.memory_booked_bytes} whole={n.memory_schedulable_bytes} text={`${fmt(n.memory_booked_bytes)} / ${fmt(n.memory_schedulable_bytes)}`} />
@@ -88,7 +50,6 @@ export function NodeCard({ node: n }: { node: Node }) {
           <dt>{t('state')}</dt><dd>{known('node.state', n.state)}{n.cordoned && n.state !== 'cordoned' ? ` · ${known('node.state', 'cordoned')}` : ''}</dd>
         </dl>
       </details>
-      {revoking && <ConfirmByName title={t('node.revokeTitle', { name: n.name })} name={n.name} text={t('node.revokeText')} action={t('node.revoke')} onClose={() => setRevoking(false)} onConfirm={() => act('revoke')} />}
     </article>
   );
 }
