@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/payperplay/payperplay/controller/api"
+	"github.com/payperplay/payperplay/controller/autoscale"
 	"github.com/payperplay/payperplay/controller/console"
 	"github.com/payperplay/payperplay/controller/event"
 	"github.com/payperplay/payperplay/controller/fault"
@@ -49,6 +50,8 @@ type Config struct {
 	LocalAgent         bool
 	AgentBinary        string
 	AgentArgs          []string
+	PublicURL          string // under which machines reach HTTP, for the agent's download
+	HetznerEndpoint    string // of the cloud's API; empty = Hetzner's own
 	Agents             string // directory with agent-linux-ARCH, for machines to download; empty = where this program is
 	Version            string
 	Logger             *slog.Logger
@@ -56,7 +59,7 @@ type Config struct {
 
 // Tables are the tables of all rooms.
 func Tables() []store.TableDef {
-	return slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables(), api.Tables())
+	return slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables(), api.Tables(), provision.Tables(), autoscale.Tables())
 }
 
 // StorePath is where the embedded store of a data directory is.
@@ -185,14 +188,35 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	if err := life.Begin(ctx); err != nil { // before any agent is let in: is this store a backup?
 		return err
 	}
-	changed.to(func(string) { life.Kick() })
 	a.run("lifecycle", life.Run)
 
-	nodes, err := provision.New(provision.Options{DB: db, Tunnel: tun, Events: events, OnChange: changed.tell, Logger: a.log, Metrics: reg})
+	programs := newPrograms(cfg.Agents)
+	rent, err := a.landlord(ca.Cluster(), reg)
+	if err != nil {
+		return err
+	}
+	wishes, err := autoscale.FromEnv(os.Getenv)
+	if err != nil {
+		return err
+	}
+	renting := provision.Options{DB: db, Tunnel: tun, Events: events, OnChange: changed.tell, JoinDeadline: time.Duration(wishes.JoinDeadline), Logger: a.log, Metrics: reg}
+	a.renting(&renting, rent, tun, ca.Cluster(), programs, func(tx store.Tx) (autoscale.Settings, error) { return autoscale.ReadSettings(tx, wishes) })
+	nodes, err := provision.New(renting)
 	if err != nil {
 		return err
 	}
 	a.run("provision", nodes.Run)
+	scaling, err := autoscale.New(autoscale.Options{DB: db, Events: events, Machines: nodes, Market: market(rent), Settings: wishes, Logger: a.log, Metrics: reg})
+	if err != nil {
+		return err
+	}
+	a.run("autoscale", scaling.Run)
+	a.run("autoscale's ear", onWaiting(events, scaling.Kick))
+	changed.to(func(string) {
+		life.Kick()
+		nodes.Kick()
+		scaling.Kick()
+	})
 
 	con, err := console.New(console.Options{Agents: tun, Where: whereIs(db), Logger: a.log, Metrics: reg})
 	if err != nil {
@@ -212,12 +236,12 @@ func (a *App) setup(ctx context.Context) error { //nolint:funlen // see above
 	a.run("tunnel", func(ctx context.Context) error { return tun.Serve(ctx, a.tunnel) })
 
 	app, err := api.New(api.Options{
-		DB: db, Events: events, Lifecycle: life, Console: con, Tunnel: tun, Nodes: nodes, Monitor: mon, Templates: catalogue,
+		DB: db, Events: events, Lifecycle: life, Console: con, Tunnel: tun, Nodes: nodes, Monitor: mon, Scaling: scaling, Templates: catalogue,
 		OperatorToken: a.token, Cluster: ca.Cluster(), Version: cfg.Version, TunnelAddrs: a.advertised(), Web: web.Handler(), Docs: web.Docs(),
 		Checks: []api.Check{{Name: "store", Ask: func(ctx context.Context) error {
 			return db.View(ctx, func(tx store.Tx) error { _, err := fleet.Servers.Count(tx); return err })
 		}}},
-		Limits: keep, Compact: compactor(db), Programs: newPrograms(cfg.Agents),
+		Limits: keep, Compact: compactor(db), Programs: programs,
 		Gatherer: reg, Logger: a.log.With("room", "api"), Metrics: reg,
 	})
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 
 	"github.com/payperplay/payperplay/controller/api"
 	"github.com/payperplay/payperplay/controller/api/client"
+	"github.com/payperplay/payperplay/controller/autoscale"
+	"github.com/payperplay/payperplay/controller/provision"
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/store/bolt"
 	"github.com/payperplay/payperplay/controller/tunnel"
@@ -18,6 +20,8 @@ func trims() []upkeep.Trim {
 		{What: "join_tokens", Some: tunnel.TrimTokens},
 		{What: "revoked_nodes", Some: tunnel.TrimRevoked},
 		{What: "browser_sessions", Some: api.TrimSessions},
+		{What: "machines", Some: provision.TrimMachines},
+		{What: "scaling_history", Some: autoscale.Trim},
 	}
 }
 

@@ -68,7 +68,7 @@ func newRoot(in io.Reader, out, errw io.Writer) *cobra.Command {
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.checkOutput() }
 	root.AddCommand(
 		newServe(c), newServer(c), newNode(c), newTemplate(c), newEvent(c), newStatus(c), newRecovery(c), newMachine(c), newScaling(c), newCloud(c),
-		newStore(c), newContext(c), newOpenAPI(c), newVersion(c),
+		newStore(c), newContext(c), newOpenAPI(c), newVersion(c), simulateCommand(),
 	)
 	strictArgs(root)
 	return root

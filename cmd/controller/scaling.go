@@ -104,7 +104,7 @@ var scalingKeys = map[string]struct {
 	"types":     {"allowed types, best first, like cax11,cx23; empty = all", func(v string, s *client.ScalingSettings) error { s.Types = words(v); return nil }},
 	"locations": {"allowed locations, best first, like nbg1,fsn1; empty = all", func(v string, s *client.ScalingSettings) error { s.Locations = words(v); return nil }},
 	"zone":      {"time zone of the spares' table, like Europe/Berlin", func(v string, s *client.ScalingSettings) error { s.Zone = &v; return nil }},
-	"spares":    {"machines kept ready, like '*=1,fri 18-24=3'", func(v string, s *client.ScalingSettings) error { return spares(v, s) }},
+	"spares":    {"machines kept ready by hour, like '1; fri,sat 17-24 = 3'", func(v string, s *client.ScalingSettings) error { s.Spares = &v; return nil }},
 }
 
 func number[T any](text string, read func(string) (T, error), into **T) error {
@@ -133,20 +133,6 @@ func words(text string) *[]string {
 		}
 	}
 	return &list
-}
-
-func spares(text string, s *client.ScalingSettings) error {
-	pool := map[string]int{}
-	for _, w := range *words(text) {
-		when, size, ok := strings.Cut(w, "=")
-		n, err := strconv.Atoi(strings.TrimSpace(size))
-		if !ok || err != nil || n < 0 {
-			return fmt.Errorf("%q is not WHEN=NUMBER", w)
-		}
-		pool[strings.TrimSpace(when)] = n
-	}
-	s.Spares = &pool
-	return nil
 }
 
 func newScalingSet(c *cli) *cobra.Command {

@@ -76,6 +76,8 @@ func newServe(c *cli) *cobra.Command {
 	f.BoolVar(&cfg.LocalAgent, "local-agent", false, "enrol this very machine as a node and keep its agent running")
 	f.StringVar(&cfg.AgentBinary, "agent-binary", "", "with --local-agent: the agent (default: beside this program, then PATH)")
 	f.StringSliceVar(&cfg.AgentArgs, "agent-arg", nil, "with --local-agent: one more argument for 'agent run'; repeatable")
+	f.StringVar(&cfg.PublicURL, "public-url", "", "URL under which rented machines reach --http, to download their agent, like http://203.0.113.5:8080")
+	f.StringVar(&cfg.HetznerEndpoint, "hetzner-endpoint", "", "address of the Hetzner Cloud API (default: Hetzner's own); `controller cloud fake` prints one. The token is read from HETZNER_CLOUD_TOKEN or HETZNER_CLOUD_TOKEN_FILE")
 	f.StringVar(&cfg.Agents, "agents", "", "directory with agent-linux-amd64 and agent-linux-arm64, which machines download (default: beside this program)")
 	f.StringVar(&format, "log-format", "text", "text or json")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")

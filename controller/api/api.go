@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/payperplay/payperplay/controller/api/client"
+	"github.com/payperplay/payperplay/controller/autoscale"
 	"github.com/payperplay/payperplay/controller/console"
 	"github.com/payperplay/payperplay/controller/event"
 	"github.com/payperplay/payperplay/controller/lifecycle"
@@ -36,6 +37,7 @@ type Options struct {
 	Tunnel    *tunnel.Tunnel
 	Nodes     *provision.Provision
 	Monitor   *monitor.Monitor
+	Scaling   *autoscale.Scaler
 	Templates *template.Catalogue
 
 	OperatorToken string       // the one token there is until accounts come
@@ -69,6 +71,7 @@ func (o *Options) validate() error {
 	need("Tunnel", o.Tunnel != nil)
 	need("Nodes", o.Nodes != nil)
 	need("Monitor", o.Monitor != nil)
+	need("Scaling", o.Scaling != nil)
 	need("Templates", o.Templates != nil)
 	need("OperatorToken", len(o.OperatorToken) >= 32)
 	need("Logger", o.Logger != nil)

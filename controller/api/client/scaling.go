@@ -79,16 +79,16 @@ type WaitingServer struct {
 
 // ScalingSettings are the operator's limits and wishes. Of a change, what is left out stays.
 type ScalingSettings struct {
-	MaxMachines     *int            `json:"max_machines,omitempty"`      // SCALING_MAX_CLOUD_NODES
-	MaxDayMicroEUR  *int64          `json:"max_day_micro_eur,omitempty"` // hard cap of a day
-	Up              *float64        `json:"up,omitempty"`                // fill from which one more is ordered
-	Down            *float64        `json:"down,omitempty"`              // fill below which one is let go
-	CooldownSeconds *int64          `json:"cooldown_seconds,omitempty"`  //
-	ReleaseMinute   *int            `json:"release_minute,omitempty"`    // of the paid hour, at which an empty machine goes
-	Types           *[]string       `json:"types,omitempty"`             // allowed types, best first; empty = all
-	Locations       *[]string       `json:"locations,omitempty"`         // allowed locations, best first; empty = all
-	Zone            *string         `json:"zone,omitempty"`              // IANA time zone of the spares' table
-	Spares          *map[string]int `json:"spares,omitempty"`            // "fri 18-24": 3; "*": 1
+	MaxMachines     *int      `json:"max_machines,omitempty"`      // SCALING_MAX_CLOUD_NODES
+	MaxDayMicroEUR  *int64    `json:"max_day_micro_eur,omitempty"` // hard cap of a day
+	Up              *float64  `json:"up,omitempty"`                // fill from which one more is ordered
+	Down            *float64  `json:"down,omitempty"`              // fill below which one is let go
+	CooldownSeconds *int64    `json:"cooldown_seconds,omitempty"`  //
+	ReleaseMinute   *int      `json:"release_minute,omitempty"`    // of the paid hour, at which an empty machine goes
+	Types           *[]string `json:"types,omitempty"`             // allowed types, best first; empty = all
+	Locations       *[]string `json:"locations,omitempty"`         // allowed locations, best first; empty = all
+	Zone            *string   `json:"zone,omitempty"`              // IANA time zone of the spares' table
+	Spares          *string   `json:"spares,omitempty"`            // machines kept ready by hour: "1; fri,sat 17-24 = 3"
 }
 
 // ScalingEntry is one decision, with what it was made from.
@@ -166,7 +166,8 @@ type Drain struct {
 type Drained struct {
 	Node    string    `json:"node"`
 	Done    bool      `json:"done"`
-	Left    []string  `json:"left"` // servers that are still there
+	Left    []string  `json:"left"`           // servers that are still there, at most 50
+	More    int       `json:"more,omitempty"` // how many beside them
 	By      time.Time `json:"by,omitzero"`
 	Explain string    `json:"explain"`
 }

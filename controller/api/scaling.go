@@ -1,0 +1,200 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/payperplay/payperplay/controller/api/client"
+	"github.com/payperplay/payperplay/controller/autoscale"
+	"github.com/payperplay/payperplay/controller/fault"
+	"github.com/payperplay/payperplay/controller/fleet"
+	"github.com/payperplay/payperplay/controller/store"
+)
+
+func (a *API) scalingStatus(c echo.Context, _ Actor) error {
+	ctx, now := c.Request().Context(), a.Now()
+	st, err := a.Scaling.Status(ctx)
+	if err != nil {
+		return err
+	}
+	in := st.Plan.Inputs
+	out := client.Scaling{
+		Available: st.Available, Enabled: st.Settings.Enabled, Settings: settingsView(st.Settings),
+		Machines: in.Machines, Spares: in.Empty, SparesWanted: in.PoolWanted, Fill: in.Load,
+		HourlyMicroEUR: int64(in.Hourly), TodayMicroEUR: int64(in.Spent), TodayMostMicroEUR: int64(in.Today), MonthMostMicroEUR: int64(in.Hourly) * monthHours,
+		CatalogueAt: st.CatalogueAt, Waiting: []client.WaitingServer{},
+	}
+	switch {
+	case !st.Available:
+		out.Explain, out.Next = st.Problem, "set HETZNER_CLOUD_TOKEN and start the controller again (docs/hetzner.md); servers run on the nodes that joined by hand all the same"
+	case !st.Settings.Enabled:
+		out.Explain, out.Next = "off: no machine is ordered and none is released", "turn it on with controller scaling enable, after a look at the limits"
+	default:
+		out.Explain = "on: " + strings.Join(st.Plan.Reasons, "; ")
+	}
+	if out.Waiting, err = a.waitingServers(c); err != nil {
+		return err
+	}
+	history, err := a.Scaling.History(ctx, now.Add(time.Hour), 1)
+	if err != nil {
+		return err
+	}
+	if len(history) > 0 {
+		e := entryView(history[0])
+		out.Last = &e
+	}
+	return c.JSON(http.StatusOK, out)
+}
+
+// monthHours is what a month has, as prices by the month are made (features.md §6).
+const monthHours = 730
+
+func (a *API) waitingServers(c echo.Context) ([]client.WaitingServer, error) {
+	out := []client.WaitingServer{}
+	err := a.DB.View(c.Request().Context(), func(tx store.Tx) error {
+		out = out[:0]
+		for s, err := range fleet.Servers.Match(tx, "unsettled", true, "", 0, false) {
+			if err != nil {
+				return err
+			}
+			if w := s.Waiting; w != nil && len(out) < 500 {
+				out = append(out, client.WaitingServer{Server: s.Name, MemoryBytes: w.Need.MemoryBytes, CPUMillis: w.Need.CPUMillis, Since: w.Since, Why: w.Reason})
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func settingsView(s autoscale.Settings) client.ScalingSettings {
+	perDay, cooldown, spares, zone := int64(s.MaxPerDay), int64(time.Duration(s.Cooldown)/time.Second), s.Spares.String(), s.Spares.Zone.Name
+	types, locations := append([]string{}, s.Types...), append([]string{}, s.Locations...)
+	return client.ScalingSettings{
+		MaxMachines: &s.MaxNodes, MaxDayMicroEUR: &perDay, Up: &s.Up, Down: &s.Down, CooldownSeconds: &cooldown, ReleaseMinute: &s.ReleaseAt,
+		Types: &types, Locations: &locations, Zone: &zone, Spares: &spares,
+	}
+}
+
+func (a *API) enableScaling(c echo.Context, actor Actor) error { return a.turnScaling(c, actor, true) }
+func (a *API) disableScaling(c echo.Context, actor Actor) error {
+	return a.turnScaling(c, actor, false)
+}
+
+func (a *API) turnScaling(c echo.Context, actor Actor, on bool) error {
+	if _, err := a.Scaling.Enable(c.Request().Context(), actor.Name, on); err != nil {
+		return err
+	}
+	return a.scalingStatus(c, actor)
+}
+
+func (a *API) setScaling(c echo.Context, actor Actor) error {
+	var req client.ScalingSettings
+	if err := decode(c, &req); err != nil {
+		return err
+	}
+	patch, err := settingsPatch(req)
+	if err != nil {
+		return err
+	}
+	if _, err := a.Scaling.Set(c.Request().Context(), actor.Name, patch); err != nil {
+		return err
+	}
+	return a.scalingStatus(c, actor)
+}
+
+// settingsPatch turns what travels into the room's own names.
+func settingsPatch(r client.ScalingSettings) ([]byte, error) {
+	patch, pool := map[string]any{}, map[string]any{}
+	put := func(name string, set bool, v any) {
+		if set {
+			patch[name] = v
+		}
+	}
+	put("max_cloud_nodes", r.MaxMachines != nil, r.MaxMachines)
+	put("max_micro_euros_per_day", r.MaxDayMicroEUR != nil, r.MaxDayMicroEUR)
+	put("up", r.Up != nil, r.Up)
+	put("down", r.Down != nil, r.Down)
+	put("release_minute", r.ReleaseMinute != nil, r.ReleaseMinute)
+	put("types", r.Types != nil, r.Types)
+	put("locations", r.Locations != nil, r.Locations)
+	if r.CooldownSeconds != nil {
+		if *r.CooldownSeconds < 0 || *r.CooldownSeconds > 86400 {
+			return nil, fault.New(fault.Invalid, "cooldown_seconds must be from 0 to 86400", "300 is usual")
+		}
+		patch["cooldown"] = (time.Duration(*r.CooldownSeconds) * time.Second).String()
+	}
+	if r.Zone != nil {
+		pool["zone"] = *r.Zone
+	}
+	if r.Spares != nil {
+		p, err := autoscale.ParseSpares(*r.Spares)
+		if err != nil {
+			return nil, err
+		}
+		pool["base"], pool["rules"] = p.Base, p.Rules
+	}
+	put("spares", len(pool) > 0, pool)
+	return json.Marshal(patch)
+}
+
+func (a *API) scalingHistory(c echo.Context, _ Actor) error {
+	limit, err := intQuery(c, "limit", 100, 1, 500)
+	if err != nil {
+		return err
+	}
+	var before time.Time
+	if cursor := c.QueryParam("cursor"); cursor != "" {
+		if before, err = time.Parse(time.RFC3339Nano, cursor); err != nil {
+			return fault.New(fault.Invalid, "the cursor is not one", "use the one that came with the page before, or none")
+		}
+	}
+	list, err := a.Scaling.History(c.Request().Context(), before, int(limit))
+	if err != nil {
+		return err
+	}
+	views, next := make([]client.ScalingEntry, 0, len(list)), ""
+	for _, e := range list {
+		views = append(views, entryView(e))
+	}
+	if len(list) == int(limit) {
+		next = list[len(list)-1].At.UTC().Format(time.RFC3339Nano)
+	}
+	return c.JSON(http.StatusOK, toPage(views, next))
+}
+
+func (a *API) scalingPlan(c echo.Context, _ Actor) error {
+	st, err := a.Scaling.Status(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, entryView(autoscale.Entry{At: a.Now().UTC(), Decision: st.Plan}))
+}
+
+func entryView(e autoscale.Entry) client.ScalingEntry {
+	v := client.ScalingEntry{ID: e.ID, At: e.At, Actions: []client.ScalingAction{}, Considered: []client.ScalingRejected{}, Reasons: append([]string{}, e.Decision.Reasons...)}
+	for i, x := range e.Decision.Actions {
+		act := client.ScalingAction{Do: string(x.Do), Machine: x.Name, Why: x.Why, MicroEUR: int64(x.Hourly)}
+		if len(x.Candidates) > 0 {
+			act.Type, act.Location, act.MicroEUR = x.Candidates[0].Type, x.Candidates[0].Location, int64(x.Candidates[0].Hourly)
+		}
+		if i < len(e.Results) {
+			act.Result = e.Results[i]
+		}
+		v.Actions = append(v.Actions, act)
+	}
+	for _, x := range e.Decision.Considered {
+		v.Considered = append(v.Considered, client.ScalingRejected{What: x.What, Why: x.Why, MicroEUR: int64(x.Hourly)})
+	}
+	text, err := json.Marshal(e.Decision.Inputs)
+	if err == nil {
+		err = json.Unmarshal(text, &v.Inputs)
+	}
+	if err != nil {
+		v.Inputs = map[string]any{}
+	}
+	return v
+}
