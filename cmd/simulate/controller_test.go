@@ -66,7 +66,7 @@ func (q *quiet) Addr() net.Addr { return &net.TCPAddr{} }
 
 // serve starts a controller on the world's store, as package controller wires it, and makes it the leader.
 func (w *world) serve(n int) (*controllerProcess, error) {
-	tables := slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables())
+	tables := slices.Concat(fleet.Tables(), event.Tables(), tunnel.Tables(), provision.Tables())
 	inner, err := bolt.Open(w.ctx, w.store(), bolt.Options{Tables: tables, DoubleRun: w.plan.DoubleRun})
 	if err != nil {
 		return nil, err

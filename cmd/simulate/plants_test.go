@@ -40,6 +40,16 @@ func found() map[plant.Name]struct {
 	}
 }
 
+// elsewhere are the bugs of rooms that this simulator has no part for, and who finds them: the machines of a cloud have a world of their
+// own, controller/provision's chaos (scripts/simulate plants runs it too).
+func elsewhere() map[plant.Name]string {
+	return map[plant.Name]string{
+		plant.CreateCountedTwice: "controller/provision.TestI3CloudEqualsRows",
+		plant.DeleteWithServer:   "controller/provision.TestI3CloudEqualsRows",
+		plant.CapOutsideTx:       "controller/provision.TestI3CloudEqualsRows",
+	}
+}
+
 // favourite is the fault that every second one is, for the bug that is planted.
 func favourite() string { return found()[plant.Chosen()].favour }
 
@@ -70,18 +80,22 @@ func TestPlant(t *testing.T) {
 // TestEveryPlantHasAFinder: a bug without an invariant that must find it shows nothing.
 func TestEveryPlantHasAFinder(t *testing.T) {
 	for _, p := range plant.Names() {
-		if len(found()[p.Name].by) == 0 {
+		if len(found()[p.Name].by) == 0 && elsewhere()[p.Name] == "" {
 			t.Errorf("plant %s has no invariant that must find it", p.Name)
 		}
 	}
-	if len(found()) != len(plant.Names()) {
-		t.Errorf("%d finders for %d plants", len(found()), len(plant.Names()))
+	if len(found())+len(elsewhere()) != len(plant.Names()) {
+		t.Errorf("%d finders for %d plants", len(found())+len(elsewhere()), len(plant.Names()))
 	}
 }
 
 // TestNames lists the bugs for scripts/simulate.
 func TestNames(*testing.T) {
 	for _, p := range plant.Names() {
+		if elsewhere()[p.Name] != "" {
+			fmt.Printf("elsewhere: %s\n", p.Name)
+			continue
+		}
 		fmt.Printf("plant: %s\n", p.Name)
 	}
 }
