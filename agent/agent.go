@@ -191,11 +191,7 @@ func (a *Agent) setup(ctx context.Context) error {
 	a.onStop("console", func() { _ = consoles.Close() })
 	a.goRun(ctx, "console", consoles.Run)
 
-	facts := protocol.NodeFacts{Name: c.Name, Boot: boot, AgentVersion: c.Version, Roles: slices.Clone(c.Roles), MemoryBytes: c.Memory,
-		MachineID: c.MachineID, PortFrom: c.PortFrom, PortTo: c.PortTo, BridgePool: c.BridgePool.String()}
-	if c.Bind.IsValid() && !c.Bind.IsUnspecified() {
-		facts.Addresses = []string{c.Bind.String()} // no other one has the game ports
-	}
+	facts := c.facts(boot)
 	a.late.first(facts, c.Data)
 
 	link, err := tunnel.New(tunnel.Options{Data: c.Data, Controllers: c.Controllers, Pins: c.Pins, Token: c.Token, Source: c.Source, Facts: a.late.Facts,
@@ -215,9 +211,7 @@ func (a *Agent) setup(ctx context.Context) error {
 	} else if err := a.waitJoined(ctx); err != nil {
 		return err
 	}
-	if err := host.ForgetToken("/", c.TokenFile); err != nil {
-		log.Warn("the join token is still on this disk: it is used up, but should not be there", "err", err)
-	}
+	a.forgetToken()
 	who := link.Status()
 	facts.Name = who.Name
 
@@ -254,6 +248,26 @@ func (a *Agent) setup(ctx context.Context) error {
 	a.goRun(ctx, "host", machine.Run)
 	a.late.bind(servers, machine)
 	return a.serveMetrics(ctx)
+}
+
+// facts are those that only the flags know.
+func (c Config) facts(boot string) protocol.NodeFacts {
+	f := protocol.NodeFacts{Name: c.Name, Boot: boot, AgentVersion: c.Version, Roles: slices.Clone(c.Roles), MemoryBytes: c.Memory,
+		MachineID: c.MachineID, PortFrom: c.PortFrom, PortTo: c.PortTo, BridgePool: c.BridgePool.String()}
+	if c.Bind.IsValid() && !c.Bind.IsUnspecified() {
+		f.Addresses = []string{c.Bind.String()} // no other one has the game ports
+	}
+	return f
+}
+
+// forgetToken takes the token off the disk once this machine is enrolled.
+func (a *Agent) forgetToken() {
+	if a.cfg.TokenFile == "" {
+		return // it came on the command line, and was written nowhere
+	}
+	if err := host.ForgetToken("/", a.cfg.TokenFile); err != nil {
+		a.log.Warn("the join token is still on this disk: it is used up, but should not be there", "err", err)
+	}
 }
 
 // prober runs the probe on this node's engine; nil when nobody asked for it.

@@ -21,7 +21,7 @@ const (
 type Observed struct {
 	Server    string    `json:"server"`
 	Epoch     int64     `json:"epoch"`
-	Revision  int64     `json:"revision"` // of the spec that runs
+	Revision  int64     `json:"revision"`        // of the spec that runs
 	Order     int64     `json:"order,omitempty"` // number of the newest order that was taken when this was seen; 0: the agent cannot tell
 	State     State     `json:"state"`
 	Since     time.Time `json:"since"` // agent's clock, UTC

@@ -137,16 +137,17 @@ func words(text string) *[]string {
 
 func newScalingSet(c *cli) *cobra.Command {
 	keys := make([]string, 0, len(scalingKeys))
-	long := "Settings:\n"
+	var long strings.Builder
+	long.WriteString("Settings:\n")
 	for k := range scalingKeys {
 		keys = append(keys, k+"=")
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		long += fmt.Sprintf("  %-17s %s\n", strings.TrimSuffix(k, "="), scalingKeys[strings.TrimSuffix(k, "=")].help)
+		fmt.Fprintf(&long, "  %-17s %s\n", strings.TrimSuffix(k, "="), scalingKeys[strings.TrimSuffix(k, "=")].help)
 	}
 	return &cobra.Command{
-		Use: "set KEY=VALUE…", Short: "Change limits and wishes", Long: long, Args: cobra.MinimumNArgs(1),
+		Use: "set KEY=VALUE…", Short: "Change limits and wishes", Long: long.String(), Args: cobra.MinimumNArgs(1),
 		Example:           "  controller scaling set max-machines=4 max-euro-per-day=3",
 		ValidArgsFunction: cobra.FixedCompletions(keys, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -110,7 +110,7 @@ func TestTourCloud(t *testing.T) {
 		t.Errorf("why: %s", out)
 	}
 	for _, x := range r.cloud.Inventory().Things {
-		if strings.Contains(string(x.Kind), "ssh") {
+		if strings.Contains(x.Kind, "ssh") {
 			t.Errorf("a key was made: %+v", x)
 		}
 	}

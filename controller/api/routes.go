@@ -64,7 +64,9 @@ var eventFilter = []param{
 func with(a []param, more ...param) []param { return append(append([]param(nil), a...), more...) }
 
 // routes is the table: everything the controller answers to, and what one must be allowed to do for it.
-func (a *API) routes() []route {
+func (a *API) routes() []route { return append(a.commonRoutes(), a.scalingRoutes()...) }
+
+func (a *API) commonRoutes() []route {
 	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
 	idem := []param{{"Idempotency-Key", "string", "the same key with the same request never makes a second one"}}
 	order := func(verb, summary string, h handler, req any) route {
@@ -118,16 +120,6 @@ func (a *API) routes() []route {
 		nodeOrder("allow-recovery", "Let a long-lost node come back with its bound key", a.allowRecovery),
 
 		{Method: post, Path: "/api/nodes/:name/drain", Permission: NodeAdmin, Handler: a.drainNode, Summary: "Empty a node: no new servers, and a rented machine is deleted when the last one has left; asked again it tells how far that is", Request: client.Drain{}, Response: client.Drained{}, Tag: "nodes"},
-
-		{Method: get, Path: "/api/machines", Permission: NodeRead, Handler: a.listMachines, Summary: "The machines that are rented", Response: client.Page[client.Machine]{}, Tag: "scaling", Query: []param{{"gone", "boolean", "also those that were deleted in the last 30 days"}}},
-		{Method: get, Path: "/api/machines/:name", Permission: NodeRead, Handler: a.showMachine, Summary: "Show a machine", Response: client.Machine{}, Tag: "scaling"},
-		{Method: get, Path: "/api/scaling/status", Permission: NodeRead, Handler: a.scalingStatus, Summary: "Limits, money, and who waits for room", Response: client.Scaling{}, Tag: "scaling"},
-		{Method: post, Path: "/api/scaling/enable", Permission: NodeAdmin, Handler: a.enableScaling, Summary: "Order and release machines as the load asks for it", Response: client.Scaling{}, Tag: "scaling"},
-		{Method: post, Path: "/api/scaling/disable", Permission: NodeAdmin, Handler: a.disableScaling, Summary: "Order and release no machine; those that run stay", Response: client.Scaling{}, Tag: "scaling"},
-		{Method: patch, Path: "/api/scaling/settings", Permission: NodeAdmin, Handler: a.setScaling, Summary: "Change limits and wishes; what is left out stays", Request: client.ScalingSettings{}, Response: client.Scaling{}, Tag: "scaling"},
-		{Method: get, Path: "/api/scaling/history", Permission: NodeRead, Handler: a.scalingHistory, Summary: "Decisions with what they were made from, newest first", Query: paging, Response: client.Page[client.ScalingEntry]{}, Tag: "scaling"},
-		{Method: get, Path: "/api/scaling/plan", Permission: NodeRead, Handler: a.scalingPlan, Summary: "What would be decided now, and why not otherwise; nothing is done", Response: client.ScalingEntry{}, Tag: "scaling"},
-		{Method: post, Path: "/api/cloud/garbage", Permission: NodeAdmin, Handler: a.collectGarbage, Summary: "What is in the cloud with our label and no row knows", Response: client.Garbage{}, Tag: "scaling", Query: []param{{"dry_run", "boolean", "false: take it away; by default it is only shown"}}},
 
 		{Method: get, Path: "/api/events", Permission: EventRead, Handler: a.listEvents, Summary: "Read the durable event log", Response: client.Page[client.Event]{}, Tag: "events",
 			Query: with(eventFilter, param{"since", "string", "from this time on, RFC 3339"}, param{"until", "string", "before this time, RFC 3339"}, param{"limit", "integer", "at most so many (default 100, at most 1000)"}, param{"newest", "boolean", "the newest ones, oldest first"})},

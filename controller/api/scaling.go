@@ -15,6 +15,22 @@ import (
 	"github.com/payperplay/payperplay/controller/store"
 )
 
+// scalingRoutes are the rows of the table about rented machines.
+func (a *API) scalingRoutes() []route {
+	const get, post, patch = http.MethodGet, http.MethodPost, http.MethodPatch
+	return []route{
+		{Method: get, Path: "/api/machines", Permission: NodeRead, Handler: a.listMachines, Summary: "The machines that are rented", Response: client.Page[client.Machine]{}, Tag: "scaling", Query: []param{{"gone", "boolean", "also those that were deleted in the last 30 days"}}},
+		{Method: get, Path: "/api/machines/:name", Permission: NodeRead, Handler: a.showMachine, Summary: "Show a machine", Response: client.Machine{}, Tag: "scaling"},
+		{Method: get, Path: "/api/scaling/status", Permission: NodeRead, Handler: a.scalingStatus, Summary: "Limits, money, and who waits for room", Response: client.Scaling{}, Tag: "scaling"},
+		{Method: post, Path: "/api/scaling/enable", Permission: NodeAdmin, Handler: a.enableScaling, Summary: "Order and release machines as the load asks for it", Response: client.Scaling{}, Tag: "scaling"},
+		{Method: post, Path: "/api/scaling/disable", Permission: NodeAdmin, Handler: a.disableScaling, Summary: "Order and release no machine; those that run stay", Response: client.Scaling{}, Tag: "scaling"},
+		{Method: patch, Path: "/api/scaling/settings", Permission: NodeAdmin, Handler: a.setScaling, Summary: "Change limits and wishes; what is left out stays", Request: client.ScalingSettings{}, Response: client.Scaling{}, Tag: "scaling"},
+		{Method: get, Path: "/api/scaling/history", Permission: NodeRead, Handler: a.scalingHistory, Summary: "Decisions with what they were made from, newest first", Query: paging, Response: client.Page[client.ScalingEntry]{}, Tag: "scaling"},
+		{Method: get, Path: "/api/scaling/plan", Permission: NodeRead, Handler: a.scalingPlan, Summary: "What would be decided now, and why not otherwise; nothing is done", Response: client.ScalingEntry{}, Tag: "scaling"},
+		{Method: post, Path: "/api/cloud/garbage", Permission: NodeAdmin, Handler: a.collectGarbage, Summary: "What is in the cloud with our label and no row knows", Response: client.Garbage{}, Tag: "scaling", Query: []param{{"dry_run", "boolean", "false: take it away; by default it is only shown"}}},
+	}
+}
+
 func (a *API) scalingStatus(c echo.Context, _ Actor) error {
 	ctx, now := c.Request().Context(), a.Now()
 	st, err := a.Scaling.Status(ctx)

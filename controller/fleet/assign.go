@@ -13,7 +13,7 @@ import (
 )
 
 // Assign gives the server to a node, and is the only function that writes Node and Epoch: it raises the epoch, books memory, CPU,
-// disk and a port of the node's range, all in tx. node "" takes the server from its node and frees everything it booked.
+// disk and a port of the node's range, all in tx. A node that is cordoned or has not proven itself takes no new server. node "" takes the server from its node and frees everything it booked.
 // The caller must be sure that nothing of the server runs where it was. Faults: not_found, exhausted (names the need and what the
 // node has), forbidden (revoked node).
 func Assign(tx store.Tx, id, node string, now time.Time) (Server, error) {
@@ -24,7 +24,7 @@ func Assign(tx store.Tx, id, node string, now time.Time) (Server, error) {
 	var port int
 	if node == "" {
 		err = Bookings.Delete(tx, id)
-	} else {
+	} else if err = takes(tx, node); err == nil {
 		port, err = book(tx, s, node, now)
 	}
 	if err != nil {
@@ -45,6 +45,20 @@ func Assign(tx store.Tx, id, node string, now time.Time) (Server, error) {
 	}
 	s.Ordered, s.Boot, s.Observed, s.ObservedAt, s.Players, s.Baseline, s.Granted = false, "", protocol.Observed{}, time.Time{}, nil, Mark{}, 0
 	return s, Servers.Put(tx, s)
+}
+
+// takes tells whether a node takes new servers. A choice may have been made on an older view of the fleet: its machine may be on its way
+// out since. Faults: exhausted, as for a node that is full.
+func takes(tx store.Tx, node string) error {
+	n, err := Nodes.Get(tx, node)
+	if err != nil || !n.Cordoned && !n.Proving {
+		return err
+	}
+	why := "it is cordoned"
+	if n.Proving {
+		why = "it has not proven itself yet"
+	}
+	return fault.New(fault.Exhausted, "node "+n.Name+" takes no new servers: "+why, "choose another node, or uncordon it (controller node uncordon "+n.Name+")")
 }
 
 // Book makes sure that memory and CPU are booked on the server's own node before a start from rest, as much as its row says now,

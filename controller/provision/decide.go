@@ -209,7 +209,7 @@ func exposed(r protocol.CheckReply) bool {
 // trouble is what stands in the machine's way, in plain words; nil: nothing.
 func trouble(m Machine, l Look, f Facts, now time.Time) *protocol.Fault {
 	switch {
-	case l.Found != nil && l.Found.State == cloud.Off:
+	case l.Found != nil && l.Found.State == cloud.Off && !(m.Phase == Booting && now.Sub(m.PhaseAt) <= young): // at first every machine is
 		return &protocol.Fault{Code: protocol.Unavailable, Message: "the machine is off, and paid for", Next: "start it in the cloud's console, or delete it there if nothing on it is needed"}
 	case l.Found != nil && l.Found.State == cloud.Leaving:
 		return &protocol.Fault{Code: protocol.Unavailable, Message: "somebody else is deleting the machine", Next: "find out who has a token of the cloud project"}

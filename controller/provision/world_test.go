@@ -338,12 +338,25 @@ func (w *world) phase(id string, want provision.Phase) provision.Machine {
 }
 
 // place puts a server on a node as lifecycle does.
+// place puts a server on a node, also on one that is closed: an adoption after a restore asks nobody.
 func (w *world) place(id, node string) error {
 	return w.update(func(tx store.Tx) error {
+		n, err := fleet.Nodes.Get(tx, node)
+		if err != nil {
+			return err
+		}
+		if n.Cordoned || n.Proving {
+			shut := n
+			n.Cordoned, n.Proving = false, false
+			if err := fleet.Nodes.Put(tx, n); err != nil {
+				return err
+			}
+			defer func() { _ = fleet.Nodes.Put(tx, shut) }()
+		}
 		if err := fleet.Servers.Put(tx, fleet.Server{ID: "srv_" + id, Name: id, Desired: fleet.Stopped, MemoryBytes: 1 << 30}); err != nil {
 			return err
 		}
-		_, err := fleet.Assign(tx, "srv_"+id, node, time.Now())
+		_, err = fleet.Assign(tx, "srv_"+id, node, time.Now())
 		return err
 	})
 }

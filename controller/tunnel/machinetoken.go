@@ -106,4 +106,6 @@ func JoinedAs(tx store.Tx, machine string) (node string, err error) {
 	return row.Node, err
 }
 
-func tokenOf(tx store.Tx, machine string) (JoinToken, error) { return joinTokens.Lookup(tx, "machine", machine) }
+func tokenOf(tx store.Tx, machine string) (JoinToken, error) {
+	return joinTokens.Lookup(tx, "machine", machine)
+}
