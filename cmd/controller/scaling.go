@@ -46,10 +46,24 @@ func (c *cli) printScaling(s client.Scaling) error {
 			row("Waits", fmt.Sprintf("%s needs %s since %s: %s", w.Server, protocol.FormatSize(w.MemoryBytes), w.Since.Local().Format(time.TimeOnly), w.Why))
 		}
 		if s.Last != nil {
-			row("Last decision", s.Last.At.Local().Format("2006-01-02 15:04:05")+": "+strings.Join(s.Last.Reasons, "; "))
+			row("Last decision", s.Last.At.Local().Format("2006-01-02 15:04:05")+": "+gist(*s.Last))
 		}
 		return t
 	})
+}
+
+// gist is a decision in one line: what it did, or why nothing.
+func gist(e client.ScalingEntry) string {
+	var did []string
+	for _, a := range e.Actions {
+		if a.Do != "keep" {
+			did = append(did, strings.TrimSpace(a.Do+" "+strings.TrimSpace(a.Machine+" "+a.Type+" "+a.Location))+": "+a.Why)
+		}
+	}
+	if len(did) == 0 {
+		did = e.Reasons
+	}
+	return strings.Join(did, "; ")
 }
 
 func newScalingStatus(c *cli) *cobra.Command {

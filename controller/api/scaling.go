@@ -46,11 +46,16 @@ func (a *API) scalingStatus(c echo.Context, _ Actor) error {
 	}
 	switch {
 	case !st.Available:
-		out.Explain, out.Next = st.Problem, "set HETZNER_CLOUD_TOKEN and start the controller again (docs/hetzner.md); servers run on the nodes that joined by hand all the same"
+		out.Explain, out.Next = st.Problem, st.Next+"; servers run on the nodes that are there all the same"
 	case !st.Settings.Enabled:
 		out.Explain, out.Next = "off: no machine is ordered and none is released", "turn it on with controller scaling enable, after a look at the limits"
 	default:
 		out.Explain = "on: " + strings.Join(st.Plan.Reasons, "; ")
+		if f := st.Trouble; f != nil {
+			out.Explain, out.Next = out.Explain+"; the last order came to nothing: "+f.Message, f.Next
+		} else if st.Plan.Unmet {
+			out.Next = "see what was considered: controller scaling plan; allow more types, locations, machines or euros with controller scaling set"
+		}
 	}
 	if out.Waiting, err = a.waitingServers(c); err != nil {
 		return err

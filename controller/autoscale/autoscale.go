@@ -28,9 +28,10 @@ type Snapshot struct {
 	// Fleet holds all nodes and bookings, and at least the servers that wait.
 	Fleet fleet.Snapshot
 	// Machines are those that cost, and those that have been Gone since yesterday 0:00 UTC: their hours count for the day.
-	Machines     []provision.Machine
-	Catalogue    cloud.Catalogue
-	CatalogueErr string // why there is no catalogue; nothing is ordered then
+	Machines      []provision.Machine
+	Catalogue     cloud.Catalogue
+	CatalogueErr  string // why there is no catalogue; nothing is ordered then
+	CatalogueNext string // what to do about it
 	// LastUp and LastDown are when scaling last ordered and last closed a machine. Orders are also seen from the rows.
 	LastUp, LastDown time.Time
 	// Failures are what the provider refused lately.

@@ -157,9 +157,13 @@ func (s *Scaler) read(ctx context.Context, now time.Time) (Snapshot, Settings, e
 	var snap Snapshot
 	var set Settings
 	if s.opts.Market == nil {
-		snap.CatalogueErr = noCloud
+		snap.CatalogueErr, snap.CatalogueNext = noCloud, "set HETZNER_CLOUD_TOKEN and start the controller again (docs/hetzner.md)"
 	} else if c, err := s.opts.Market.Catalogue(ctx); err != nil {
-		snap.CatalogueErr = "the cloud's prices and stock cannot be read: " + err.Error()
+		snap.CatalogueErr, snap.CatalogueNext = "the cloud's prices and stock cannot be read: "+err.Error(), "they are asked for again by themselves"
+		var e *cloud.Error
+		if errors.As(err, &e) && e.Next != "" {
+			snap.CatalogueNext = e.Next
+		}
 	} else {
 		snap.Catalogue = c
 	}
@@ -191,7 +195,7 @@ func (s *Scaler) read(ctx context.Context, now time.Time) (Snapshot, Settings, e
 	return snap, set, err
 }
 
-const noCloud = "no cloud is configured (set HETZNER_CLOUD_TOKEN)"
+const noCloud = "no cloud is configured"
 
 // waiting reads the servers that wait for room, and those that name a node without having booked there (a volume may be there).
 func waiting(tx store.Tx) (map[string]fleet.Server, error) {

@@ -7,12 +7,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/payperplay/payperplay/controller/provision"
+	"github.com/payperplay/payperplay/protocol"
 )
 
 // Status is how the fleet grows and shrinks, now.
 type Status struct {
-	Available   bool   // a cloud is configured and its prices are known
-	Problem     string // why not
+	Available bool   // a cloud is configured and its prices are known
+	Problem   string // why not
+	Next      string // what to do about it
+	// Trouble is what the provider said to the newest order that failed lately; nil: none did.
+	Trouble     *protocol.Fault
 	Settings    Settings
 	Plan        Decision // what would be done now
 	Machines    []provision.Machine
@@ -27,9 +31,25 @@ func (s *Scaler) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	return Status{
-		Available: snap.CatalogueErr == "", Problem: snap.CatalogueErr, Settings: set, Plan: Decide(snap, set, now),
-		Machines: snap.Machines, CatalogueAt: snap.Catalogue.At,
+		Available: snap.CatalogueErr == "", Problem: snap.CatalogueErr, Next: snap.CatalogueNext, Settings: set, Plan: Decide(snap, set, now),
+		Machines: snap.Machines, CatalogueAt: snap.Catalogue.At, Trouble: trouble(snap.Machines, now),
 	}, nil
+}
+
+// trouble finds the newest order that came to nothing within the time that its offer is left alone.
+func trouble(machines []provision.Machine, now time.Time) *protocol.Fault {
+	var newest provision.Machine
+	for _, m := range machines {
+		if m.Phase == provision.Gone && m.Problem != nil && m.DeletedAt.After(newest.DeletedAt) && now.Sub(m.DeletedAt) < shunLimit {
+			newest = m
+		}
+	}
+	for _, m := range machines {
+		if m.ServingAt.After(newest.DeletedAt) {
+			return nil // it works again
+		}
+	}
+	return newest.Problem
 }
 
 // metrics are those of this room.
