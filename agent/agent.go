@@ -109,6 +109,7 @@ type Agent struct {
 	joined  chan struct{}
 	metrics string // address the metrics are served at
 	fail    chan error
+	lived   bool // the supervisor has answered at least once; of Run's goroutine
 }
 
 type namedStop struct {
@@ -162,7 +163,11 @@ func (a *Agent) heartbeat() <-chan time.Time {
 func (a *Agent) tellAlive(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.AliveEvery)
 	defer cancel()
-	if _, err := a.late.Inventory(ctx, protocol.InventoryRequest{}); err != nil {
+	_, err := a.late.Inventory(ctx, protocol.InventoryRequest{})
+	if err == nil {
+		a.lived = true
+	}
+	if err != nil && a.lived { // before the first answer the rows are still read, which an engine that hangs may keep waiting
 		a.log.Warn("the supervisor does not answer: nobody is told that this agent is alive", "err", err)
 		return
 	}
