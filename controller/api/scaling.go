@@ -40,7 +40,7 @@ func (a *API) scalingStatus(c echo.Context, _ Actor) error {
 	in := st.Plan.Inputs
 	out := client.Scaling{
 		Available: st.Available, Enabled: st.Settings.Enabled, Settings: settingsView(st.Settings),
-		Machines: in.Machines, Spares: in.Empty, SparesWanted: in.PoolWanted, Fill: in.Load,
+		Machines: in.Machines, Spares: in.Empty, SparesWanted: in.PoolWanted, Fill: filled(in),
 		HourlyMicroEUR: int64(in.Hourly), TodayMicroEUR: int64(in.Spent), TodayMostMicroEUR: int64(in.Today), MonthMostMicroEUR: int64(in.Hourly) * monthHours,
 		CatalogueAt: st.CatalogueAt, Waiting: []client.WaitingServer{},
 	}
@@ -69,6 +69,14 @@ func (a *API) scalingStatus(c echo.Context, _ Actor) error {
 		out.Last = &e
 	}
 	return c.JSON(http.StatusOK, out)
+}
+
+// filled is the part of the room that is booked, 0…1; what waits is not in it.
+func filled(in autoscale.Inputs) float64 {
+	if in.Capacity <= 0 {
+		return 0
+	}
+	return float64(in.Booked) / float64(in.Capacity)
 }
 
 // monthHours is what a month has, as prices by the month are made (features.md §6).
@@ -216,6 +224,10 @@ func entryView(e autoscale.Entry) client.ScalingEntry {
 	}
 	if err != nil {
 		v.Inputs = map[string]any{}
+	}
+	if need, ok := v.Inputs["waiting_need"].(map[string]any); ok { // flat, for people
+		v.Inputs["waiting_bytes"] = need["memory_bytes"]
+		delete(v.Inputs, "waiting_need")
 	}
 	return v
 }

@@ -102,23 +102,23 @@ type Alternative struct {
 // Inputs are the figures a decision rests on.
 type Inputs struct {
 	At          time.Time       `json:"at"`
-	Waiting     int             `json:"waiting"`            // servers without room
-	WaitingNeed fleet.Resources `json:"waiting_need"`       //
-	Booked      int64           `json:"booked_bytes"`       // on nodes that take servers
-	Capacity    int64           `json:"capacity_bytes"`     // of nodes that take servers
-	Coming      int64           `json:"coming_bytes"`       // of machines on their way
-	Load        float64         `json:"load"`               // booked and promised, of capacity and coming
-	Machines    int             `json:"machines"`           // that cost
-	Empty       int             `json:"empty"`              // of them without servers, ready or on their way
-	PoolWanted  int             `json:"pool_wanted"`        // spares that the hour wants
-	Ahead       int             `json:"ahead"`              // servers that may start while a machine boots
-	Hourly      fleet.MicroEuro `json:"hourly"`             // of all machines
-	Spent       fleet.MicroEuro `json:"spent_today"`        // for hours that have begun
-	Today       fleet.MicroEuro `json:"today_at_most"`      // if everything runs on until midnight
-	MaxPerDay   fleet.MicroEuro `json:"max_per_day"`        //
-	MaxNodes    int             `json:"max_cloud_nodes"`    //
-	LastUp      time.Time       `json:"last_up,omitzero"`   //
-	LastDown    time.Time       `json:"last_down,omitzero"` //
+	Waiting     int             `json:"waiting"`                 // servers without room
+	WaitingNeed fleet.Resources `json:"waiting_need"`            //
+	Booked      int64           `json:"booked_bytes"`            // on nodes that take servers
+	Capacity    int64           `json:"capacity_bytes"`          // of nodes that take servers
+	Coming      int64           `json:"coming_bytes"`            // of machines on their way
+	Load        float64         `json:"load"`                    // booked and promised, of capacity and coming
+	Machines    int             `json:"machines"`                // that cost
+	Empty       int             `json:"empty"`                   // of them without servers, ready or on their way
+	PoolWanted  int             `json:"pool_wanted"`             // spares that the hour wants
+	Ahead       int             `json:"ahead"`                   // servers that may start while a machine boots
+	Hourly      fleet.MicroEuro `json:"hourly_micro_eur"`        // of all machines
+	Spent       fleet.MicroEuro `json:"spent_today_micro_eur"`   // for hours that have begun
+	Today       fleet.MicroEuro `json:"today_at_most_micro_eur"` // if everything runs on until midnight
+	MaxPerDay   fleet.MicroEuro `json:"max_per_day_micro_eur"`   //
+	MaxNodes    int             `json:"max_cloud_nodes"`         //
+	LastUp      time.Time       `json:"last_up,omitzero"`        //
+	LastDown    time.Time       `json:"last_down,omitzero"`      //
 }
 
 // Decision is what to do now, and why.
