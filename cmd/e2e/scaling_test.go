@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -162,5 +163,37 @@ func TestTourCloud(t *testing.T) {
 		if !kinds[kind] {
 			t.Errorf("no event %s: %v", kind, kinds)
 		}
+	}
+}
+
+// TestF19ControllerKilledAroundTheOrder: the cloud's answer to the order is lost, and the controller is killed before it has found out. The next one
+// finds the machine by its name, the agent joins with the token it was given, and no second machine was ever made.
+func TestF19ControllerKilledAroundTheOrder(t *testing.T) {
+	t.Parallel()
+	r := newFleetRig(t, 0)
+	r.cloud.Inject(fakehetzner.Rule{Fault: fakehetzner.LoseReply, On: "POST /servers", Times: 1})
+	r.must("scaling", "enable")
+	r.must("server", "create", "friends", "--template", "testserver", "--memory", "128MiB", "--start")
+	r.eventually(30*time.Second, "the cloud has the order", func() (bool, string) {
+		inv := r.cloud.Inventory()
+		return len(inv.Machines) == 1, fmt.Sprintf("%+v", inv.Counters)
+	})
+	r.controller.end(syscall.SIGKILL)
+	r.controller.start()
+	r.waitReady()
+	r.waitState("friends", 2*time.Minute, "running")
+	if inv := r.cloud.Inventory(); len(inv.Machines) != 1 || len(inv.Past) > 0 {
+		t.Errorf("machines: %+v, all that ever were: %d", inv.Machines, len(inv.Past))
+	}
+	if all := r.machines(true); len(all) != 1 {
+		t.Errorf("rows: %+v", all)
+	}
+	// An agent that is killed is started again by its machine, and its game runs on; so does a controller.
+	before := r.server("friends")
+	r.controller.end(syscall.SIGKILL)
+	r.controller.start()
+	r.waitReady()
+	if after := r.waitState("friends", time.Minute, "running"); after.StartedAt == nil || before.StartedAt == nil || !after.StartedAt.Equal(*before.StartedAt) {
+		t.Errorf("the game was interrupted: started %v and %v", before.StartedAt, after.StartedAt)
 	}
 }
