@@ -10,7 +10,8 @@ import (
 const (
 	defaultLimit = 1_000
 	maxLimit     = 10_000
-	maxReply     = 1 << 20 // bytes of text in one reply
+	maxReply     = 1<<20 - 4<<10 // bytes of one reply as it travels: a message may have 1 MiB
+	lineFrame    = 128           // what travels with a line's text: names, numbers, a time
 )
 
 // Lines implements protocol.Console: a range, a tail or a search of the history. Without From and Since it gives the newest Limit lines.
@@ -79,19 +80,33 @@ type window struct {
 
 // add tells whether more can be taken.
 func (w *window) add(l protocol.Line) bool {
-	if !w.tail && (len(w.kept) == w.limit || len(w.kept) > 0 && w.bytes+len(l.Text) > maxReply) {
+	if !w.tail && (len(w.kept) == w.limit || len(w.kept) > 0 && w.bytes+weight(l) > maxReply) {
 		w.cut = true
 		return false
 	}
 	w.kept = append(w.kept, l)
-	w.bytes += len(l.Text)
+	w.bytes += weight(l)
 	for w.tail && (len(w.kept) > w.limit || len(w.kept) > 1 && w.bytes > maxReply) {
 		w.cut = true
-		w.bytes -= len(w.kept[0].Text)
+		w.bytes -= weight(w.kept[0])
 		w.kept[0] = protocol.Line{}
 		w.kept = w.kept[1:]
 	}
 	return true
+}
+
+// weight is how many bytes a line takes in a reply, at most: what JSON escapes travels as \u00XX.
+func weight(l protocol.Line) int {
+	n := lineFrame + len(l.Text)
+	for i := range len(l.Text) {
+		switch b := l.Text[i]; {
+		case b < 0x20, b == 0x7f, b == '<', b == '>', b == '&', b == 0xe2: // also U+2028 and U+2029, which begin with e2
+			n += 5
+		case b == '"', b == '\\':
+			n++
+		}
+	}
+	return n
 }
 
 func (w *window) lines() []protocol.Line {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -234,5 +235,23 @@ func TestPlaceTable(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestReplyFitsAMessage: however short the lines and whatever is in them, what travels stays below the limit of a message, and near it.
+func TestReplyFitsAMessage(t *testing.T) {
+	for name, text := range map[string]string{
+		"short": "x", "empty": "", "plain": strings.Repeat("a line of a game, as they are ", 4), "quotes": strings.Repeat(`"\`, 40), "html": strings.Repeat("<b>&", 40),
+		"control": strings.Repeat("\x1b[31m\x00\x7f", 30), "separators": strings.Repeat("\u2028\u2029", 30), "umlauts": strings.Repeat("äöü", 50), "long": strings.Repeat("y", 16<<10),
+	} {
+		for _, tail := range []bool{false, true} {
+			w := window{limit: maxLimit, tail: tail}
+			for n := int64(1); n <= 3*maxLimit && w.add(protocol.Line{Seq: 1 << 40, Time: time.Now(), Text: text, Kind: protocol.LineSystem}); n++ {
+			}
+			got, err := json.Marshal(protocol.LinesReply{Lines: w.lines(), First: 1 << 40, Head: 1 << 40, More: true})
+			if err != nil || len(got) > 1<<20 || len(w.kept) < maxLimit && len(got) < 1<<19 {
+				t.Errorf("%s, tail %t: %d lines are %d bytes, %v", name, tail, len(w.kept), len(got), err)
+			}
+		}
 	}
 }

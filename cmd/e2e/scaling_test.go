@@ -171,7 +171,9 @@ func TestTourCloud(t *testing.T) {
 func TestF19ControllerKilledAroundTheOrder(t *testing.T) {
 	t.Parallel()
 	r := newFleetRig(t, 0)
-	r.cloud.Inject(fakehetzner.Rule{Fault: fakehetzner.LoseReply, On: "POST /servers", Times: 1})
+	if _, err := r.cloud.Inject(fakehetzner.Rule{Fault: fakehetzner.LoseReply, On: "POST /servers", Times: 1}); err != nil {
+		t.Fatal(err)
+	}
 	r.must("scaling", "enable")
 	r.must("server", "create", "friends", "--template", "testserver", "--memory", "128MiB", "--start")
 	r.eventually(30*time.Second, "the cloud has the order", func() (bool, string) {
