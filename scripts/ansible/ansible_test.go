@@ -129,7 +129,7 @@ func TestUnitsAndSecrets(t *testing.T) {
 		}
 	}
 	join := read(t, role+"/tasks/join.yml")
-	for _, want := range []string{"no_log: true", `mode: "0600"`, `content: ""`} {
+	for _, want := range []string{"no_log: true", `mode: "0600"`, `state: absent`} {
 		if !strings.Contains(join, want) {
 			t.Errorf("tasks/join.yml: no %s", want)
 		}
