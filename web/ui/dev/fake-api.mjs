@@ -111,6 +111,7 @@ const server = createServer(async (req, res) => {
       return send(res, 201, { token, name: body.name, expires: new Date(Date.now() + 900_000).toISOString(), ca_pin: 'sha256:aa', command: `agent run --data /var/lib/payperplay --controller 203.0.113.7:8443 --ca-pin sha256:4b1f6c0d9e8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2c --token ${token} --name ${body.name}` });
     }
     if (area === 'nodes' && !name) return send(res, 200, { items: world.nodeList() });
+    if (area === 'nodes' && !world.nodes.some((n) => n.name === name)) throw new Refused(404, 'not_found', `There is no node ${name}.`, 'See the list of nodes.');
     if (area === 'nodes') return send(res, 200, world.nodeAct(name, verb));
     if (area === 'recovery') {
       const r = world.recovery;

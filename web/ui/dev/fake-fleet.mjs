@@ -6,12 +6,39 @@ const iso = (ms = Date.now()) => new Date(ms).toISOString();
 const prices = { cx23: [4_800, 3_490_000], cx33: [8_900, 5_990_000], cx43: [15_200, 9_490_000], ccx33: [69_900, 43_490_000] };
 const memory = { cx23: 4, cx33: 8, cx43: 16, ccx33: 32 };
 
+/** What the controller would refuse, as [detail, next]; its own rules for types and the table of spares. */
+function refusedSetting(body) {
+  const spares = (text) => [`scaling: spares: ${text}`, 'write them as "1; fri,sat 17-24 = 3"'];
+  const parts = (body.spares ?? '0').split(';').map((p) => p.trim());
+  for (const [i, part] of parts.entries()) {
+    if (i === 0 && /^\d+$/.test(part)) continue;
+    const [, when, hours] = /^([a-z,]+)?\s*(\d+-\d+)?\s*=\s*\d+$/i.exec(part) ?? [];
+    if (!when && !hours) return spares(`"${part}" is not a rule`);
+    const day = when?.toLowerCase().split(',').find((d) => !['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'].includes(d));
+    if (day !== undefined) return spares(`"${day}" is not a day: use mon, tue, wed, thu, fri, sat, sun`);
+    const [from, to] = (hours ?? '0-24').split('-').map(Number);
+    if (to > 24 || from >= to) return spares(`the hours ${hours} are none`);
+  }
+  if (body.zone && !/^UTC$/.test(body.zone) && !Intl.supportedValuesOf('timeZone').includes(body.zone)) return [`scaling: "${body.zone}" is not an IANA time zone, such as Europe/Berlin`, 'see GET /api/scaling/status for the names and how values are written'];
+  return undefined;
+}
+
+/** Settings as the event of their change names them: in the room's own names, the table of spares taken apart. */
+function told(body, now) {
+  const { max_machines: machines, max_day_micro_eur: day, cooldown_seconds: cooldown, zone, spares, ...rest } = body;
+  const rules = now.spares.split(';').map((p) => /^\s*([a-z,]+)?\s*(?:(\d+)-(\d+))?\s*=\s*(\d+)\s*$/i.exec(p)).filter(Boolean).map(([, days, from = 0, to = 24, n]) => ({ days: days?.toLowerCase().split(',') ?? null, from: Number(from), to: Number(to), machines: Number(n) }));
+  return {
+    ...rest, ...(machines === undefined ? {} : { max_cloud_nodes: machines }), ...(day === undefined ? {} : { max_micro_euros_per_day: day }), ...(cooldown === undefined ? {} : { cooldown: `${cooldown}s` }),
+    ...(spares === undefined && zone === undefined ? {} : { spares: { zone: now.zone, base: Number(/^\s*(\d+)\s*(;|$)/.exec(now.spares)?.[1] ?? 0), rules, memory_bytes: 4 * gib } }),
+  };
+}
+
 export class Fleet {
   constructor(world, scene) {
     Object.assign(this, { world, scene, machines: [], history: [], drains: new Map(), n: 0 });
     this.enabled = true;
     this.available = !['empty', 'cloudless'].includes(scene);
-    this.settings = { max_machines: scene === 'sixty' ? 80 : 10, max_day_micro_eur: scene === 'sixty' ? 20_000_000 : 5_000_000, up: 0.85, down: 0.3, cooldown_seconds: 300, release_minute: 55, types: ['cx33', 'cx43'], locations: ['fsn1', 'nbg1'], zone: 'Europe/Berlin', spares: { 'fri 18-24': 3, '*': 1 } };
+    this.settings = { max_machines: scene === 'sixty' ? 80 : 10, max_day_micro_eur: scene === 'sixty' ? 20_000_000 : 5_000_000, up: 0.85, down: 0.3, cooldown_seconds: 300, release_minute: 55, types: ['cx33', 'cx43'], locations: ['fsn1', 'nbg1'], zone: 'Europe/Berlin', spares: '1; fri,sat 17-24 = 3' };
     if (!this.available || scene === 'recovery') return;
     if (scene === 'one') world.nodes = [world.node('w-fsn1-1', 'ready')];
     if (scene === 'one') this.rent('w-fsn1-1', 'cx33', 'serving', 38, { node: 'w-fsn1-1' });
@@ -87,7 +114,32 @@ export class Fleet {
       { do: 'keep', machine: 'fsn1-cx33-a', why: 'four servers have their files on it' },
     ], { inputs: { fill: 0.64, machines: 3, waiting: 1, waiting_bytes: 12 * gib, today_micro_eur: 410_000, cap_micro_eur: 5_000_000 },
       considered: [{ what: 'cx33 in fsn1', why: 'too small: 8 GiB, and the server wants 12 GiB', hourly_micro_eur: 8_900 }, { what: 'ccx33 in fsn1', why: 'dearer than cx43, and nothing else waits', hourly_micro_eur: 69_900 }, { what: '<b>cx43</b> in hel1', why: 'no stock' }] });
+    this.happened();
     this.decide(0.5, keep('one machine is on its way; the pause after an order ends in 4 min'));
+  }
+
+  /** One event of each kind, with the data that the controller gives. */
+  happened() {
+    let ago = 30;
+    const say = (type, data, node) => this.world.emit(type, { actor: 'controller', ...(node ? { node } : {}) }, data, Date.now() - --ago * minute);
+    const of = (name, type, location, rest) => ({ machine: `mach_${name}`, name, type, location, hourly: prices[type][0], ...rest });
+    const old = (rest) => of('w-fsn1-old1', 'cx33', 'fsn1', rest);
+    const problem = { code: 'exhausted', message: 'the cloud has no cx43 in hel1 just now', next: 'it is tried in nbg1 in 20 s; nothing is paid for until it exists' };
+    say('scaling.machine_ordered', old({ for: 'the fleet was 87 % full and grows from 85 % on', spare: false, retry: '' }));
+    say('scaling.machine_created', old({ cloud_id: '48100', address: '203.0.113.9', seconds: 2.4 }));
+    say('scaling.machine_joined', old({ seconds: 31.2 }), 'w-fsn1-old1');
+    say('scaling.machine_serving', old({ seconds: 36.8 }), 'w-fsn1-old1');
+    say('scaling.machine_released', old({ why: 'empty for 54 min, and its paid hour ends in 5 min' }), 'w-fsn1-old1');
+    say('scaling.machine_kept', old({ why: 'a server was placed on it before it was deleted' }), 'w-fsn1-old1');
+    say('scaling.machine_gone', old({ why: 'it was empty' }), 'w-fsn1-old1');
+    say('scaling.machine_lost', of('w-nbg1-lost', 'cx33', 'nbg1', { problem: { code: 'not_found', message: 'the cloud does not know it any more', next: 'its servers are started elsewhere from their last snapshot' }, had_servers: true }), 'w-nbg1-lost');
+    say('scaling.machine_never_joined', of('w-hel1-mute', 'cx33', 'hel1', { problem: { code: 'timeout', message: 'its agent did not join by 10:12:00 UTC: nothing reached the controller', next: 'see that agents reach the controller at the address it advertises (--advertise), and the image’s cloud-init' }, retry: '', no_retry: 'it was the second attempt' }));
+    say('scaling.order_refused', of('w-hel1-9pz3', 'cx43', 'nbg1', { refused_type: 'cx43', refused_location: 'hel1', problem }));
+    say('scaling.order_failed', of('w-hel1-x0x0', 'cx43', 'hel1', { problem, refused: [{ type: 'cx43', location: 'hel1', kind: 'no_stock', message: problem.message, at: iso() }] }));
+    say('scaling.machine_problem', of('w-hel1-9pz3', 'cx43', 'hel1', { problem }));
+    say('scaling.decided', { decision: 'dec_9', did: ['order w-fsn1-7k2m: modded-friends-weekend-one waits for 12 GiB and no node has room (ordered)'], waiting: 1 });
+    if (this.world.nodes.length > 1) say('node.drain_overdue', { name: 'node-1', left: ['survival', 'lobby'], more: 0, by: iso(Date.now() - 20 * minute), next: 'move or stop them, or take the drain back: `controller node uncordon node-1`' }, 'node-1');
+    if (this.world.nodes.length > 1) say('node.drained', { name: 'node-1' }, 'node-1');
   }
 
   plan() {
@@ -107,15 +159,21 @@ export class Fleet {
 
   drain(name, body) {
     const n = this.world.nodes.find((x) => x.name === name);
-    if (!n) return undefined;
     const left = this.world.servers.filter((s) => s.node === name && ['running', 'starting', 'stopping'].includes(s.state)).map((s) => s.name);
-    if (!n.cordoned) this.world.emit('node.draining', { node: name });
+    const { deadline_seconds: within } = body;
+    if (!n.cordoned) this.world.emit('node.draining', { node: name }, { name, ...(within ? { by: iso(Date.now() + within * 1000) } : {}) });
     Object.assign(n, { cordoned: true, state: n.state === 'ready' ? 'cordoned' : n.state });
     const m = this.machines.find((x) => x.node === name && x.phase === 'serving');
     if (m) Object.assign(m, { phase: 'draining', explain: 'it takes no new servers and is deleted when the last has left' });
-    if (body.deadline_seconds && !this.drains.has(name)) this.drains.set(name, iso(Date.now() + body.deadline_seconds * 1000));
+    if (within && !this.drains.has(name)) this.drains.set(name, iso(Date.now() + within * 1000));
     const by = this.drains.get(name);
-    return { node: name, done: left.length === 0, left, ...(by ? { by } : {}), explain: left.length === 0 ? `node ${name} is empty` : `node ${name} takes no new servers; it is empty when these have stopped` };
+    return { node: name, done: left.length === 0, left: left.slice(0, 50), ...(left.length > 50 ? { more: left.length - 50 } : {}), ...(by ? { by } : {}), explain: left.length === 0 ? `node ${name} is empty` : `node ${name} takes no new servers; it is empty when these have stopped` };
+  }
+
+  undrain(name) {
+    const m = this.machines.find((x) => x.node === name && x.phase === 'draining');
+    if (m) Object.assign(m, { phase: 'serving', explain: 'servers run on it' });
+    if (this.drains.delete(name) || m) this.world.emit('node.undrained', { node: name }, { name });
   }
 
   garbage(dry) {
@@ -125,6 +183,7 @@ export class Fleet {
       { kind: 'snapshot', id: '9911', name: 'spare-amd64-0.2', do: 'leave', why: 'a machine was ordered from it 4 min ago', since: iso(Date.now() - 9e7) },
       { kind: 'volume', id: 'vol-skyblock-old', name: 'box-cellar/skyblock-old', do: 'adopt', why: 'a server row is there, its place was not noted', result },
     ];
+    if (things.length > 0) this.world.emit(dry ? 'scaling.garbage_found' : 'scaling.garbage_collected', {}, { dry_run: dry, things, count: things.length });
     if (!dry) this.cleaned = true;
     return { at: iso(), dry_run: dry, things };
   }
@@ -139,21 +198,25 @@ export class Fleet {
     }
     if (area === 'nodes' && verb === 'drain') {
       if (name === 'box-cellar') throw refuse(409, 'conflict', 'box-cellar is the only edge: players could not join any server without it.', 'Add another edge first.');
+      if (!this.world.nodes.some((n) => n.name === name)) throw refuse(404, 'not_found', `There is no node ${name}.`, 'See the list of nodes.');
       return this.drain(name, body);
     }
-    if (area === 'servers' && verb === 'why') return this.why(this.world.find(name));
+    if (area === 'nodes' && (verb === 'uncordon' || verb === 'revoke')) this.undrain(name); // the world does the rest
+    if (area === 'servers' && verb === 'why' && this.world.find(name)) return this.why(this.world.find(name));
     if (area === 'cloud' && name === 'garbage') return this.garbage(q.get('dry_run') === 'true');
     if (area !== 'scaling') return undefined;
     if (this.scene === 'trouble' && name !== 'history') throw trouble();
     if (name === 'history') return { items: this.history.slice(0, Number(q.get('limit') ?? 100)) };
     if (name === 'plan') return this.plan();
     if (name === 'settings') {
-      if (body.max_machines > 100) throw refuse(422, 'invalid', 'max_machines is 500; the limit of this cloud account is 100 machines.', 'Choose at most 100, or have the limit raised in the cloud’s console.');
-      Object.assign(this.settings, body);
-      this.world.emit('scaling.changed', {}, body);
+      if (body.max_machines > 100) throw refuse(400, 'invalid', `scaling: max_cloud_nodes is ${body.max_machines}`, 'Choose at most 100, or have the limit raised in the cloud’s console.');
+      const wrong = refusedSetting(body);
+      if (wrong) throw refuse(400, 'invalid', ...wrong);
+      Object.assign(this.settings, body, body.zone === '' ? { zone: 'UTC' } : {});
+      this.world.emit('scaling.settings_changed', {}, told(body, this.settings));
     } else if (name === 'enable' || name === 'disable') {
       this.enabled = name === 'enable';
-      this.world.emit(`scaling.${name}d`, {});
+      this.world.emit(`scaling.${name}d`, {}, { enabled: this.enabled });
     }
     return this.status();
   }

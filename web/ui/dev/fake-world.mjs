@@ -68,23 +68,24 @@ export class World {
       explain: state === 'unreachable' ? 'Nothing was heard from this node for 4 min. Its servers may still be running.' : state === 'degraded' ? 'This machine works, with less protection between servers.' : '', next: state === 'unreachable' ? 'Check the machine and its network; the agent dials again by itself.' : '',
       degraded: state === 'degraded' ? ['no user namespaces: root in a container is root on the host', 'cgroup v1: no memory pressure figures'] : [], health: { at: iso(Date.now() - 30_000), age_seconds: 30, ok: state !== 'unreachable', problems: state === 'unreachable' ? ['no answer in 10 s'] : [] },
       arch: 'amd64', os: 'Debian 12', kernel: '6.1.0-32-amd64', docker: '28.5.2', agent_version: 'dev', machine_id: 'abc', addresses: ['10.0.0.4', '203.0.113.20'], joined_at: iso(Date.now() - 9e8), clock_skew_ms: 3, rtt_ms: 0.8,
-      memory_total_bytes: 16 * gib, memory_reserve_bytes: 1.5 * gib, memory_schedulable_bytes: 14.5 * gib, memory_booked_bytes: 9.3 * gib, cpu_millis: 8000, cpu_booked_millis: 3000, disk_total_bytes: 160 * gib, disk_booked_bytes: 41 * gib,
-      port_from: 25565, port_to: 25664, ports_booked: 4, servers: 4, running: 2, usage: { at: iso(), cpu_busy: 0.31, memory_used: 7.2 * gib, disk_used: 33 * gib, disk_total: 160 * gib, load1: 1.42 },
+      memory_total_bytes: 16 * gib, memory_reserve_bytes: 1.5 * gib, memory_schedulable_bytes: 14.5 * gib, memory_booked_bytes: Math.round(9.3 * gib), cpu_millis: 8000, cpu_booked_millis: 3000, disk_total_bytes: 160 * gib, disk_booked_bytes: 41 * gib,
+      port_from: 25565, port_to: 25664, ports_booked: 4, servers: 4, running: 2, usage: { at: iso(), cpu_busy: 0.31, memory_used: Math.round(7.2 * gib), disk_used: 33 * gib, disk_total: 160 * gib, load1: 1.42 },
     };
   }
 
   make(b, state, rest = {}) {
     const n = this.servers.length;
     const run = state === 'running';
-    return {
+    const s = {
       id: `s-${b.name}`, name: b.name, owner: 'operator', template: b.template, version: b.version ?? '1.21.4', image: 'itzg/minecraft-server:java21', node: 'node-1', desired: run ? 'running' : 'stopped', observed: state, state,
       explain: run ? `Players can join at 203.0.113.20:${25565 + n}.` : '', next: '', epoch: 1, revision: 1, address: `203.0.113.20:${25565 + n}`, port: 25565 + n, has_volume: true, memory_bytes: b.memory_bytes ?? 2 * gib, cpu_millis: 2000, disk_bytes: 10 * gib, env: b.env ?? { MOTD: 'Hello', OWN_THING: 'x' },
-      ...(run ? { usage: this.usage(2 * gib), started_at: iso(Date.now() - 7.5e6), ready_at: iso(Date.now() - 7.4e6) } : {}), restarts: 0, restart_required: false, created_at: iso(Date.now() - 8e8), updated_at: iso(), created_by: 'operator', head: 0, log: [], ...rest,
+      ...(run ? { usage: this.usage(2 * gib), started_at: iso(Date.now() - 7.5e6), ready_at: iso(Date.now() - 7.4e6) } : {}), restarts: 0, restart_required: false, created_at: iso(Date.now() - 8e8), updated_at: iso(), created_by: 'operator', log: [], ...rest,
     };
+    return Object.defineProperty(s, 'head', { value: 0, writable: true }); // no part of what the API tells
   }
 
   usage(memory) {
-    return { at: iso(), memory_bytes: Math.round(memory * (0.55 + Math.random() * 0.05)), cpu_cores: 0.3 + Math.random() * 0.4, disk_bytes: 1.3 * gib, players: 3, players_max: 20, player_names: ['Anna', 'Bob', 'Cem'], tps: 19.8 };
+    return { at: iso(), memory_bytes: Math.round(memory * (0.55 + Math.random() * 0.05)), cpu_cores: 0.3 + Math.random() * 0.4, disk_bytes: Math.round(1.3 * gib), players: 3, players_max: 20, player_names: ['Anna', 'Bob', 'Cem'], tps: 19.8 };
   }
 
   find(name) { return this.servers.find((s) => s.name === name); }
@@ -206,7 +207,7 @@ export class World {
     const n = this.nodes.find((x) => x.name === name);
     if (verb === 'revoke') Object.assign(n, { state: 'revoked', connected: false, explain: 'This node was revoked.' });
     else Object.assign(n, { cordoned: verb === 'cordon', state: verb === 'cordon' ? 'cordoned' : 'ready' });
-    this.emit(`node.${verb}ed`, { node: name });
+    this.emit(`node.${verb.replace(/e$/, '')}ed`, { node: name }, { name });
     return n;
   }
 

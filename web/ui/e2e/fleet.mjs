@@ -105,6 +105,26 @@ async function scaling(page, bad) {
   await page.getByRole('button', { name: 'Save' }).click();
   await page.locator('.limits').getByText('4 / 4').waitFor();
   await page.locator('.limits').getByText(/\/ 7\.50 €/).waitFor();
+  // Texts are the server's to judge; what it refuses is said on the field.
+  await page.locator('.limits summary').click();
+  await page.getByLabel('Spares').fill('1; fri,sta 17-24 = 3');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.locator('#limit-spares-help').getByText('"sta" is not a day').waitFor();
+  assert.equal(await page.locator('#limit-spares').getAttribute('aria-invalid'), 'true');
+  assert.equal(await page.locator('.limits .notice').count(), 0, 'on the field, and there only');
+  await page.waitForFunction(() => document.activeElement?.id === 'limit-spares');
+  await shoot(page, 'scaling-field');
+  bad.push(...(await check(page, 'scaling-field')));
+  await page.getByLabel('Spares').fill('2; fri,sat 17-24 = 3');
+  await page.getByLabel('Time zone').fill('Mars/Olympus');
+  await page.getByLabel('Types').fill('cx43');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.locator('#limit-zone-help').getByText('not an IANA time zone').waitFor();
+  await page.getByLabel('Time zone').fill('UTC');
+  await page.getByLabel('Locations').fill('');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.locator('.limits').getByText('Not saved yet').waitFor({ state: 'detached' });
+  assert.deepEqual(await page.evaluate(async () => { const { settings: s } = await (await fetch('/api/scaling/status')).json(); return [s.spares, s.zone, s.types, s.locations]; }), ['2; fri,sat 17-24 = 3', 'UTC', ['cx43'], []]);
   // Off and on again.
   await page.getByRole('button', { name: 'Turn scaling off' }).click();
   await page.getByText('nothing is ordered and nothing is released').waitFor();
@@ -123,6 +143,21 @@ async function scaling(page, bad) {
   await page.locator('.things').getByText('Done').first().waitFor();
   await page.getByRole('button', { name: 'Look for leftovers' }).click();
   await page.getByText('There are no leftovers').waitFor();
+}
+
+async function events(page, bad) {
+  await page.goto('/activity');
+  const line = (text) => page.locator('.events li').filter({ hasText: text }).first();
+  await line('Machine ordered').waitFor();
+  assert.match(await line('Machine ordered').textContent(), /w-fsn1-old1.*because: the fleet was 87 % full and grows from 85 % on · type: cx33 · location: fsn1 · price: 0\.0089 €\/h/s);
+  assert.match(await line('Order refused, another is tried').textContent(), /w-hel1-9pz3.*problem: the cloud has no cx43 in hel1 just now · next: it is tried in nbg1/s);
+  assert.match(await line('Draining takes longer').textContent(), /left: survival, lobby/);
+  await page.getByLabel('Kind').selectOption('scaling');
+  assert.equal(await page.locator('.events code').count(), 0, 'each kind has its words');
+  await shoot(page, 'activity-scaling');
+  bad.push(...(await check(page, 'activity-scaling')));
+  await line('Machine ordered').getByRole('link', { name: 'w-fsn1-old1' }).click();
+  await page.waitForURL('**/fleet/w-fsn1-old1');
 }
 
 async function why(page, bad) {
@@ -169,7 +204,7 @@ export async function fleet({ base, token, fake, only }) {
     const { page, wrong } = await open(browser, base);
     await logIn(page, token);
     const steps = {
-      table: () => table(page, bad), orders: () => nodeOrders(page, bad), scaling: () => scaling(page, bad), why: () => why(page, bad),
+      table: () => table(page, bad), orders: () => nodeOrders(page, bad), scaling: () => scaling(page, bad), events: () => events(page, bad), why: () => why(page, bad),
       normal: () => scene(browser, fake, 'normal', 18094, [...both, ['why', '/servers/modded-friends-weekend-one/overview', '.why-nodes'], ['unit', '/fleet/fsn1-cx33-a', '.machine']], bad),
       one: () => scene(browser, fake, 'one', 18095, [...both, ['unit', '/fleet/w-fsn1-1', '.machine']], bad, ['light', 'phone']),
       sixty: () => scene(browser, fake, 'sixty', 18096, both, bad, ['light', 'phone']),

@@ -7,12 +7,19 @@ import { isKnown, known, locale, t } from '../i18n';
 import { Ago, Button, Empty, Trouble } from '../kit/bits';
 import { Icon, type IconName } from '../kit/icons';
 import { listen } from '../live/events';
-import { detail, families, join } from './words';
+import { detail as said, families, join, machineOf, words as plainWords } from './words';
 
 const most = 2000;
 const spans = [1, 24, 24 * 7, 24 * 30];
 
 const icons: Record<string, IconName> = { server: 'servers', node: 'nodes', player: 'users', backup: 'box', scaling: 'scaling', machine: 'nodes', billing: 'key' };
+
+const detail = (data: Event['data'], l: string) => said(data, l, (key) => (isKnown('data', key) ? known('data', key) : plainWords(key)));
+
+function Machine({ event }: { event: Event }) {
+  const m = machineOf(event);
+  return m ? <> {m.page ? <a href={`/fleet/${encodeURIComponent(m.name)}`}>{m.name}</a> : m.name}</> : null;
+}
 
 export default function Feed({ server }: { server?: string }) {
   const [events, setEvents] = useState<Event[]>();
@@ -51,7 +58,7 @@ export default function Feed({ server }: { server?: string }) {
   const shown = useMemo(() => {
     const words = query.toLowerCase().split(/\s+/).filter(Boolean);
     return (events ?? []).filter((e) => (!family || e.type.startsWith(`${family}.`))
-      && words.every((w) => [e.type, known('event', e.type), e.server, e.node, e.actor, detail(e.data, locale.value)].join(' ').toLowerCase().includes(w)));
+      && words.every((w) => [e.type, known('event', e.type), e.server, e.node, machineOf(e)?.name, e.actor, detail(e.data, locale.value)].join(' ').toLowerCase().includes(w)));
   }, [events, family, query]);
 
   return (
@@ -78,9 +85,10 @@ export default function Feed({ server }: { server?: string }) {
               <p>
                 <span>{isKnown('event', e.type) ? known('event', e.type) : <code>{e.type}</code>}</span>
                 {!server && e.server && <> <a href={`/servers/${e.server}`}>{e.server}</a></>}
-                {e.node && <span class="soft"> {t('activity.on')} <a href={`/fleet/${e.node}`}>{e.node}</a></span>}
+                <Machine event={e} />
+                {e.node && !machineOf(e) && <span class="soft"> {t('activity.on')} <a href={`/fleet/${e.node}`}>{e.node}</a></span>}
               </p>
-              {detail(e.data, locale.value) && <p class="soft small-text clip">{detail(e.data, locale.value)}</p>}
+              {detail(e.data, locale.value) && <p class="soft small-text clip" title={detail(e.data, locale.value)}>{detail(e.data, locale.value)}</p>}
             </div>
             <span class="event-by soft small-text">{e.actor}</span>
             <span class="event-at soft small-text"><Ago time={e.at} /></span>

@@ -42,6 +42,7 @@ function DrainNote({ name }: { name: string }) {
     };
   }, [name, d.done]);
   const left = d.left ?? [];
+  const inAll = left.length + (d.more ?? 0); // the answer names 50 at most
   const by = paid(d.by, now.value, locale.value);
   return (
     <div class={`notice${d.done ? '' : ' busy'} drain-note`} role="status">
@@ -49,8 +50,8 @@ function DrainNote({ name }: { name: string }) {
       <div class="notice-text">
         <p>{sentence(d.explain)}</p>
         {!d.done && left.length > 0 && (
-          <p class="soft">{tn('drain.left', left.length)}{' '}
-            {left.slice(0, 12).map((s, i) => <span key={s}>{i > 0 && ', '}<a href={`/servers/${s}`}>{s}</a></span>)}{left.length > 12 && ` … +${left.length - 12}`}</p>
+          <p class="soft">{tn('drain.left', inAll)}{' '}
+            {left.slice(0, 12).map((s, i) => <span key={s}>{i > 0 && ', '}<a href={`/servers/${s}`}>{s}</a></span>)}{inAll > Math.min(left.length, 12) && ` … +${inAll - Math.min(left.length, 12)}`}</p>
         )}
         {!d.done && by && <p class="soft small-text" title={exact(d.by!, locale.value)}>{t('drain.by', { time: by.clock, left: by.left })}</p>}
       </div>

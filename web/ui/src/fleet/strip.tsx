@@ -14,11 +14,11 @@ export function FleetStrip({ scaling: s }: { scaling: Scaling }) {
   return (
     <dl class="figures">
       <Figure label={t('fleet.cost')} value={perHour(s.hourly_micro_eur, l)} note={t('fleet.monthMost', { amount: euro(s.month_most_micro_eur, l) })} />
-      <Figure label={t('fleet.today')} value={euro(s.today_micro_eur, l)} note={t('fleet.todayMost', { amount: euro(s.today_most_micro_eur, l) })} busy={cap !== undefined && s.today_most_micro_eur > cap}>
-        {cap !== undefined && cap > 0 && <Meter label={t('fleet.ofCap')} used={s.today_micro_eur} whole={cap} text={euro(cap, l)} />}
+      <Figure label={t('fleet.today')} value={euro(s.today_micro_eur, l)} note={t('fleet.todayMost', { amount: euro(s.today_most_micro_eur, l) })} busy={cap != null && s.today_most_micro_eur > cap}>
+        {cap != null && cap > 0 && <Meter label={t('fleet.ofCap')} used={s.today_micro_eur} whole={cap} text={euro(cap, l)} />}
       </Figure>
       <Figure label={t('fleet.machines')} value={String(s.machines)} note={s.spares > 0 || s.spares_wanted > 0 ? t('fleet.spares', { n: s.spares, wanted: s.spares_wanted }) : t('fleet.noSpares')}>
-        {most !== undefined && <Meter label={t('fleet.ofMost')} used={s.machines} whole={most} text={String(most)} />}
+        {most != null && <Meter label={t('fleet.ofMost')} used={s.machines} whole={most} text={String(most)} />}
       </Figure>
       <Figure label={t('fleet.fill')} value={fill} note={waiting > 0 ? tn('fleet.waiting', waiting) : t('fleet.nobodyWaits')} busy={waiting > 0}>
         <Meter label={t('fleet.memoryBooked')} used={s.fill} whole={1} text={fill} />
