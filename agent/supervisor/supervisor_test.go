@@ -156,7 +156,7 @@ func TestStopWinsOverStart(t *testing.T) {
 		} else if _, err := r.sup.Kill(t.Context(), protocol.KillRequest{Server: "srv_a"}); err != nil {
 			t.Fatal(err)
 		}
-		r.await("srv_a", 5*time.Second, "stopped", func(o protocol.Observed) bool { return o.State == protocol.StateStopped })
+		r.awaitState("srv_a", protocol.StateStopped) // the game itself would take a minute to start
 		if live := r.sup.Live(); len(live) != 0 {
 			t.Fatalf("round %d: it runs: %+v", i, live)
 		}
