@@ -53,6 +53,8 @@ type Params struct {
 	// replaced all the same.
 	Agents       []Agent
 	Preinstalled bool
+	// GameImages are pulled by a machine that an image is made of (RenderBuilder).
+	GameImages []string
 }
 
 // Render gives the user-data. Kinds: invalid (says what is wrong, also when it is longer than Max).
@@ -66,7 +68,7 @@ func Render(p Params) ([]byte, error) {
 		Run:  [][]string{{"/usr/local/sbin/payperplay-setup"}},
 	}
 	if !p.Preinstalled {
-		c.Update, c.Packages = true, []string{"ca-certificates", "curl", "iptables", "docker.io"}
+		c.Update, c.Packages = true, packages()
 	}
 	c.write("/etc/docker/daemon.json", "0644", read("daemon.json"))
 	c.write("/etc/payperplay/join-token", "0600", p.Token+"\n")
@@ -77,7 +79,12 @@ func Render(p Params) ([]byte, error) {
 	c.write("/usr/local/sbin/payperplay-firewall", "0755", read("payperplay-firewall"))
 	c.write("/usr/local/sbin/payperplay-setup", "0755", read("payperplay-setup"))
 
-	out := bytes.NewBufferString("#cloud-config\n# Made by PayPerPlay. It ends itself: the token opens one door, once, for this machine alone.\n")
+	return c.encode("It ends itself: the token opens one door, once, for this machine alone.")
+}
+
+// encode writes it, with what it is for in a comment.
+func (c config) encode(comment string) ([]byte, error) {
+	out := bytes.NewBufferString("#cloud-config\n# Made by PayPerPlay. " + comment + "\n")
 	enc := yaml.NewEncoder(out)
 	enc.SetIndent(2)
 	if err := enc.Encode(c); err != nil {
@@ -87,10 +94,13 @@ func Render(p Params) ([]byte, error) {
 		return nil, err
 	}
 	if n := out.Len(); n > Max {
-		return nil, protocol.Faultf(protocol.Invalid, "name fewer controllers or pins", "the user-data has %d bytes, and %d is the most a machine can be given", n, Max)
+		return nil, protocol.Faultf(protocol.Invalid, "name fewer controllers, pins or game images", "the user-data has %d bytes, and %d is the most a machine can be given", n, Max)
 	}
 	return out.Bytes(), nil
 }
+
+// packages are what a fresh image lacks.
+func packages() []string { return []string{"ca-certificates", "curl", "iptables", "docker.io"} }
 
 // noSSH sees to it that no ssh server answers, before anything else is done and for good. sshd.service is not named: where ssh is enabled it
 // is a link to ssh.service, which cannot be masked, and the command would end there. Ubuntu's socket listens before cloud-init runs; nothing

@@ -39,12 +39,24 @@ func kinds() map[string]Params {
 	return map[string]Params{"worker": worker, "edge": edge, "preinstalled": spare}
 }
 
-func TestGolden(t *testing.T) {
+// rendered is the user-data of each kind of machine.
+func rendered(t *testing.T) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	var err error
 	for name, p := range kinds() {
-		got, err := Render(p)
-		if err != nil {
+		if out[name], err = Render(p); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if out["builder"], err = RenderBuilder(builder()); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestGolden(t *testing.T) {
+	for name, got := range rendered(t) {
 		path := filepath.Join("testdata", name+".golden")
 		if *update {
 			if err := os.MkdirAll("testdata", 0o755); err != nil {
@@ -102,11 +114,7 @@ func TestSchema(t *testing.T) {
 		}
 		return schema.Validate(doc)
 	}
-	for name, p := range kinds() {
-		got, err := Render(p)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, got := range rendered(t) {
 		if err := check(got); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -190,7 +198,7 @@ func FuzzRender(f *testing.F) {
 }
 
 func TestScripts(t *testing.T) {
-	for _, name := range []string{"payperplay-setup", "payperplay-firewall"} {
+	for _, name := range []string{"payperplay-setup", "payperplay-build", "payperplay-firewall"} {
 		if out, err := exec.Command("sh", "-n", "files/"+name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}

@@ -48,7 +48,7 @@ func TestScriptsLint(t *testing.T) {
 	if _, err := exec.LookPath("shellcheck"); err != nil {
 		t.Skip("needs shellcheck")
 	}
-	for _, name := range []string{"payperplay-setup", "payperplay-firewall"} {
+	for _, name := range []string{"payperplay-setup", "payperplay-build", "payperplay-firewall"} {
 		if out, err := exec.Command("shellcheck", "-S", "warning", "files/"+name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}

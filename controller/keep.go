@@ -21,6 +21,7 @@ func trims() []upkeep.Trim {
 		{What: "revoked_nodes", Some: tunnel.TrimRevoked},
 		{What: "browser_sessions", Some: api.TrimSessions},
 		{What: "machines", Some: provision.TrimMachines},
+		{What: "images", Some: provision.TrimImages},
 		{What: "scaling_history", Some: autoscale.Trim},
 	}
 }

@@ -2,8 +2,10 @@ package controller
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,6 +72,15 @@ func (a *App) renting(o *provision.Options, d *hetzner.Driver, tun *tunnel.Tunne
 		return d.Prepare(ctx, cloud.Want{PortFrom: playersFrom, PortTo: playersTo, Spread: true})
 	}
 	o.UserData = func(m provision.Machine, t tunnel.Token) ([]byte, error) { return a.userData(m, t, programs) }
+	o.Images, o.Market = d, d
+	o.BuilderData = func(i provision.Image) ([]byte, error) {
+		p := cloudinit.Params{Node: i.Name, Agents: a.downloads(programs, i.Arch), GameImages: i.Games}
+		return cloudinit.RenderBuilder(p)
+	}
+	o.ImageSettings = func(tx store.Tx) (provision.ImageSettings, error) {
+		s, err := settings(tx)
+		return provision.ImageSettings{Base: s.Image, Used: append(slices.Collect(maps.Values(s.SpareImages)), s.Image)}, err
+	}
 }
 
 // userData is what a machine needs to become a node by itself.
@@ -78,14 +89,20 @@ func (a *App) userData(m provision.Machine, t tunnel.Token, programs *programs) 
 		Node: t.Name, Controllers: a.advertised(), Pins: t.Pins, Token: t.Secret, Roles: []string{string(m.Role)},
 		PortFrom: playersFrom, PortTo: playersTo, Preinstalled: ownImage(m.Image),
 	}
-	for _, arch := range architectures {
+	p.Agents = a.downloads(programs, architectures...)
+	return cloudinit.Render(p)
+}
+
+// downloads are the agents that machines can have from here.
+func (a *App) downloads(programs *programs, archs ...string) (out []cloudinit.Agent) {
+	for _, arch := range archs {
 		_, sum, err := programs.Agent(arch)
 		if err != nil {
 			continue // a machine of that kind says so itself
 		}
-		p.Agents = append(p.Agents, cloudinit.Agent{Arch: arch, URL: strings.TrimSuffix(a.cfg.PublicURL, "/") + "/dl/agent-linux-" + arch, SHA256: sum})
+		out = append(out, cloudinit.Agent{Arch: arch, URL: strings.TrimSuffix(a.cfg.PublicURL, "/") + "/dl/agent-linux-" + arch, SHA256: sum})
 	}
-	return cloudinit.Render(p)
+	return out
 }
 
 // ownImage tells whether a machine boots from a snapshot of ours, which has all programs: the provider's images have names, snapshots ids.

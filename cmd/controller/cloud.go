@@ -8,7 +8,7 @@ import (
 
 func newCloud(c *cli) *cobra.Command {
 	cmd := &cobra.Command{Use: "cloud", Short: "What is in the cloud, beside the machines that serve"}
-	cmd.AddCommand(newCloudGarbage(c), cloudFakeCommand())
+	cmd.AddCommand(newCloudGarbage(c), newCloudImage(c), newCloudPrice(c), cloudFakeCommand())
 	return cmd
 }
 

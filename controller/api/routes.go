@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -64,7 +65,9 @@ var eventFilter = []param{
 func with(a []param, more ...param) []param { return append(append([]param(nil), a...), more...) }
 
 // routes is the table: everything the controller answers to, and what one must be allowed to do for it.
-func (a *API) routes() []route { return append(a.commonRoutes(), a.scalingRoutes()...) }
+func (a *API) routes() []route {
+	return slices.Concat(a.commonRoutes(), a.scalingRoutes(), a.imageRoutes())
+}
 
 func (a *API) commonRoutes() []route {
 	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete

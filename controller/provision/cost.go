@@ -12,9 +12,9 @@ import (
 // goneKeep is how long the rows of machines that are gone stay: a month's bill can be explained from them.
 const goneKeep = 40 * 24 * time.Hour
 
-// SpentToday is what the machines' hours that have started since midnight UTC cost.
+// SpentToday is what the machines' and builders' hours that have started since midnight UTC cost.
 func SpentToday(tx store.Tx, now time.Time) (fleet.MicroEuro, error) {
-	rows, err := ReadMachines(tx, now.UTC().Truncate(24*time.Hour))
+	rows, err := ReadCosts(tx, now.UTC().Truncate(24*time.Hour))
 	return Spent(rows, now), err
 }
 

@@ -41,16 +41,19 @@ type known struct {
 	frozen  bool
 	byCloud map[string]Machine // by the provider's id; a row that costs before one that is gone
 	byLabel map[string]Machine
-	busy    map[string]bool // labels of machines that a node with servers runs on
-	nodes   map[string]bool // provider's ids of machines that a node which may connect says it runs on
-	images  map[string]bool // that rows name
+	busy    map[string]bool  // labels of machines that a node with servers runs on
+	nodes   map[string]bool  // provider's ids of machines that a node which may connect says it runs on
+	images  map[string]bool  // that rows and settings name
+	builds  map[string]Image // by label
 	keep    func(cloud.Thing) string
-	fixed   map[cloud.ThingKind]int // how many fixtures of a kind there are
+	// collects tells whether images that nobody knows are garbage.
+	collects bool
+	fixed    map[cloud.ThingKind]int // how many fixtures of a kind there are
 }
 
 // readKnown reads it.
 func (p *Provision) readKnown(tx store.Tx) (known, error) {
-	k := known{cluster: p.opts.Cluster, keep: p.opts.Keep, byCloud: map[string]Machine{}, byLabel: map[string]Machine{}, busy: map[string]bool{}, nodes: map[string]bool{}, images: map[string]bool{}}
+	k := known{cluster: p.opts.Cluster, keep: p.opts.Keep, byCloud: map[string]Machine{}, byLabel: map[string]Machine{}, busy: map[string]bool{}, nodes: map[string]bool{}, images: map[string]bool{}, builds: map[string]Image{}, collects: p.opts.Keep != nil || p.opts.Images != nil}
 	var err error
 	if _, k.frozen, err = inRecovery(tx); err != nil {
 		return k, err
@@ -69,6 +72,19 @@ func (p *Provision) readKnown(tx store.Tx) (known, error) {
 				k.images[c.Image] = true
 			}
 		}
+	}
+	for i, err := range Images.Range(tx, "", nil, nil, 0, false) {
+		if err != nil {
+			return k, err
+		}
+		k.builds[label(i.ID)] = i
+	}
+	set, err := p.opts.ImageSettings(tx)
+	if err != nil {
+		return k, err
+	}
+	for _, id := range set.Used {
+		k.images[id] = true
 	}
 	for n, err := range fleet.Nodes.Range(tx, "", nil, nil, 0, false) {
 		if err != nil {
@@ -106,7 +122,7 @@ func (k known) judge(t cloud.Thing, now time.Time) *Garbage {
 		return nil
 	}
 	switch {
-	case t.Kind == cloud.ThingImage && (k.keep == nil || k.images[t.ID] || k.images[t.Name]):
+	case t.Kind == cloud.ThingImage && (!k.collects || k.images[t.ID] || k.images[t.Name] || k.built(t)):
 		return nil
 	case t.Labels[cloud.LabelRole] == string(cloud.RoleFixture) && k.fixed[t.Kind] <= 1:
 		return nil // the next order needs it; it costs nothing
@@ -122,13 +138,14 @@ func (k known) judge(t cloud.Thing, now time.Time) *Garbage {
 func (k known) judgeMachine(t cloud.Thing, g *Garbage, age time.Duration) *Garbage {
 	row, labelled := k.byLabel[t.Labels[cloud.LabelMachine]]
 	owner, owned := k.byCloud[t.ID]
+	build, builds := k.builds[t.Labels[cloud.LabelMachine]]
 	role := cloud.Role(t.Labels[cloud.LabelRole])
 	least := tooYoung
-	if role == cloud.RoleBuilder {
+	if role == cloud.RoleBuilder && !builds {
 		least = building
 	}
 	switch {
-	case owned && owner.Costs():
+	case owned && owner.Costs(), builds && build.GoneAt.IsZero() && (build.Cloud == "" || build.Cloud == t.ID):
 		return nil
 	case k.nodes[t.ID], k.busy[t.Labels[cloud.LabelMachine]] && !(labelled && row.Costs()):
 		// The store may come from a backup of before the order, and the node may have been let in by hand since.
@@ -140,6 +157,8 @@ func (k known) judgeMachine(t cloud.Thing, g *Garbage, age time.Duration) *Garba
 		g.Do, g.Why = GarbageDelete, fmt.Sprintf("it is a second machine of %s, whose own is %s", row.Name, row.CloudID)
 	case labelled:
 		g.Do, g.Why = GarbageDelete, "its row says that it is gone: "+row.Why
+	case builds:
+		g.Do, g.Why = GarbageDelete, "the image that it was to build is "+string(build.Phase)
 	case role == cloud.RoleBuilder && k.keep != nil && k.keep(t) != "":
 		return nil
 	case role == cloud.RoleBuilder:
@@ -148,6 +167,12 @@ func (k known) judgeMachine(t cloud.Thing, g *Garbage, age time.Duration) *Garba
 		g.Do, g.Why = GarbageDelete, "no row knows it"
 	}
 	return g
+}
+
+// built tells whether an image is the one of a row, or may become it.
+func (k known) built(t cloud.Thing) bool {
+	i, ok := k.builds[t.Labels[cloud.LabelMachine]]
+	return ok && (i.Busy() || i.Phase == ImageReady && i.Image == t.ID)
 }
 
 // wait tells whether it is too early or not the time to decide.

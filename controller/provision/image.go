@@ -56,8 +56,9 @@ type Image struct {
 	Problem *protocol.Fault `json:"problem,omitempty"` // why it is given up
 	Others  []Candidate     `json:"others,omitempty"`  // asked for in turn
 	Refused []Refusal       `json:"refused,omitempty"`
-	Doubt   bool            `json:"doubt,omitempty"` // the answer to an order was lost at least once
-	Wiped   bool            `json:"wiped,omitempty"` // the provider was told to delete each snapshot that was made for the row
+	Doubt   bool            `json:"doubt,omitempty"`   // the answer to an order was lost at least once
+	Trouble *protocol.Fault `json:"trouble,omitempty"` // what keeps something of it from being deleted
+	Wiped   bool            `json:"wiped,omitempty"`   // the provider was told to delete each snapshot that was made for the row
 
 	OrderedAt time.Time `json:"ordered_at"`
 	SentAt    time.Time `json:"sent_at,omitzero"`   // the order of the builder went out then, and may have arrived

@@ -41,6 +41,11 @@ type imageLook struct {
 	ShotGone time.Time    // since when each answer has been that there is none
 }
 
+// shotAbsent tells whether the snapshot is confirmed not to be there.
+func (l imageLook) shotAbsent(now time.Time) bool {
+	return l.Shown && l.Shot == nil && !l.ShotGone.IsZero() && now.Sub(l.ShotGone) >= apart
+}
+
 // imageStep is one thing to do for an image now.
 type imageStep struct {
 	Do      imageDo
@@ -128,7 +133,7 @@ func decideSnapshot(i Image, l imageLook, now time.Time) imageStep {
 	switch {
 	case i.SnapSent.IsZero():
 		if now.Sub(i.PhaseAt) >= buildFor {
-			return imageStep{imageGiveUp, snapshotLate}
+			return imageStep{imageGiveUp, snapshotLate()}
 		}
 		return imageStep{Do: imageSnap}
 	case l.Shot != nil && l.Shot.Ready:
@@ -136,22 +141,24 @@ func decideSnapshot(i Image, l imageLook, now time.Time) imageStep {
 	case l.Shot != nil && i.Image == "":
 		return imageStep{Do: imageName}
 	case now.Sub(i.PhaseAt) >= buildFor:
-		return imageStep{imageGiveUp, snapshotLate}
+		return imageStep{imageGiveUp, snapshotLate()}
 	case !l.Shown || l.Shot != nil:
 		return imageStep{}
-	case i.Image == "" && now.Sub(i.SnapSent) >= doubtful && now.Sub(l.ShotGone) >= apart:
+	case i.Image == "" && now.Sub(i.SnapSent) >= doubtful && l.shotAbsent(now):
 		return imageStep{Do: imageSnap} // the answer was lost, and so was the question
-	case i.Image != "" && now.Sub(l.ShotGone) >= apart:
+	case i.Image != "" && l.shotAbsent(now):
 		return imageStep{imageGiveUp, &protocol.Fault{Code: protocol.Unavailable, Message: "the snapshot is gone, and not by us", Next: "see in the cloud's console who deleted it, then build again"}}
 	}
 	return imageStep{}
 }
 
-var snapshotLate = &protocol.Fault{Code: protocol.Timeout, Message: "the provider has not completed the snapshot within " + buildFor.String(), Next: "see the provider's status page, then build again"}
+func snapshotLate() *protocol.Fault {
+	return &protocol.Fault{Code: protocol.Timeout, Message: "the provider has not completed the snapshot within " + buildFor.String(), Next: "see the provider's status page, then build again"}
+}
 
 func decideCleaning(i Image, l imageLook, now time.Time) imageDo {
 	switch {
-	case i.Problem != nil && !i.SnapSent.IsZero() && !i.Wiped:
+	case i.Problem != nil && i.Cloud != "" && !i.Wiped:
 		return imageWipe
 	case i.Cloud == "":
 		return imageDone

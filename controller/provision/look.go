@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/payperplay/payperplay/controller/cloud"
@@ -186,7 +187,7 @@ func (p *Provision) forget(jobs []job) {
 		alive[j.row.ID] = true
 	}
 	for id := range p.pace {
-		if !alive[id] {
+		if !alive[id] && !strings.HasPrefix(id, ImagePrefix) {
 			delete(p.pace, id)
 		}
 	}

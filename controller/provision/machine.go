@@ -109,7 +109,7 @@ var Machines = store.Table[Machine]{
 }
 
 // Tables are the tables of this room.
-func Tables() []store.TableDef { return []store.TableDef{Machines.Def(), drains.Def()} }
+func Tables() []store.TableDef { return []store.TableDef{Machines.Def(), drains.Def(), Images.Def()} }
 
 // Costs tells whether the provider may be charging for the machine now: also when nobody knows whether the order arrived.
 func (m Machine) Costs() bool { return m.Phase != Gone }

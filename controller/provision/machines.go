@@ -30,9 +30,12 @@ func (p *Provision) tend(ctx context.Context) error {
 	defer pause(ctx, now)
 	since, whole := p.since(now)
 	var jobs []job
-	var rows []Machine
+	var rows, builders []Machine
 	err := p.opts.DB.View(ctx, func(tx store.Tx) (err error) {
 		if rows, err = ReadMachines(tx, since); err != nil {
+			return err
+		}
+		if builders, err = readBuilders(tx, since); err != nil {
 			return err
 		}
 		jobs, err = p.jobs(tx, rows, now)
@@ -41,7 +44,7 @@ func (p *Provision) tend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.m.seen(rows, now, whole)
+	p.m.seen(rows, builders, now, whole)
 	err = p.tendDrains(ctx)
 	if p.opts.Cloud == nil {
 		return err

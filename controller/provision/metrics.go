@@ -43,8 +43,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// seen sets the gauges from rows that ReadMachines gave; whole: those that were there today are among them.
-func (m *metrics) seen(rows []Machine, now time.Time, whole bool) {
+// seen sets the gauges from rows that ReadMachines gave, and builders of images, which count as money only; whole: those that were there
+// today are among them.
+func (m *metrics) seen(rows, builders []Machine, now time.Time, whole bool) {
 	count := map[Phase]int{Ordering: 0, Booting: 0, Proving: 0, Serving: 0, Draining: 0, Deleting: 0}
 	var hourly fleet.MicroEuro
 	for _, r := range rows {
@@ -53,12 +54,17 @@ func (m *metrics) seen(rows []Machine, now time.Time, whole bool) {
 			hourly += r.Hourly
 		}
 	}
+	for _, r := range builders {
+		if r.Costs() {
+			hourly += r.Hourly
+		}
+	}
 	for phase, n := range count {
 		m.machines.WithLabelValues(string(phase)).Set(float64(n))
 	}
 	m.hourly.Set(float64(hourly) / float64(fleet.Euro))
 	if whole {
-		m.today.Set(float64(Spent(rows, now)) / float64(fleet.Euro))
+		m.today.Set(float64(Spent(rows, now)+Spent(builders, now)) / float64(fleet.Euro))
 	}
 }
 

@@ -119,7 +119,7 @@ func (p *Provision) allowed(tx store.Tx, not string, hourly fleet.MicroEuro, now
 	if err != nil {
 		return err
 	}
-	all, err := ReadMachines(tx, now.Add(-48*time.Hour))
+	all, err := ReadCosts(tx, now.Add(-48*time.Hour))
 	if err != nil {
 		return err
 	}

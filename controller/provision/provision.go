@@ -8,6 +8,7 @@
 //   - The caps are asked in the transaction that writes the row.
 //   - A row ends only when the provider has confirmed that it has nothing; one read that says so is no confirmation.
 //   - No machine is deleted while a server's row names its node, and that is looked at in the transaction that decides on the deletion.
+//   - Images are made the same way, of rows and machines of their own (image.go).
 //   - What carries our labels and no row knows is adopted or taken away (collect.go).
 package provision
 
@@ -86,8 +87,17 @@ type Options struct {
 	// Night is the time of day, UTC, of the nightly garbage collection; 0 = 04:00, negative: never.
 	Night time.Duration
 	// Keep says why a labelled thing that no row of this room names is needed all the same (an image of the settings), "" if it is not.
-	// nil: images stay.
+	// nil: images stay, unless Images is given.
 	Keep func(t cloud.Thing) string
+
+	// Images keeps snapshots that machines boot from; nil: none are built. With it, Market and BuilderData must be given too.
+	Images cloud.Images
+	// Market tells what a builder can be rented as, and what everything costs.
+	Market cloud.Market
+	// BuilderData renders what the machine is given that an image is made of: it must power off by itself when it is ready.
+	BuilderData func(i Image) ([]byte, error)
+	// ImageSettings is read in the transactions of builds and deletions; nil: builders boot from debian-13, and nothing boots from images.
+	ImageSettings func(tx store.Tx) (ImageSettings, error)
 
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
@@ -101,6 +111,9 @@ func (o *Options) validate() error {
 	}
 	if o.Cloud != nil && (o.Tokens == nil || o.UserData == nil || o.Revoke == nil) {
 		return errors.New("provision: Options with a Cloud need Tokens, UserData and Revoke")
+	}
+	if o.Images != nil && (o.Cloud == nil || o.Market == nil || o.BuilderData == nil) {
+		return errors.New("provision: Options with Images need a Cloud, its Market and BuilderData")
 	}
 	if o.Cloud != nil && !clusterForm.MatchString(o.Cluster) {
 		return errors.New("provision: Options with a Cloud need the Cluster's id, of a-z, 0-9 and -")
@@ -124,6 +137,9 @@ func (o *Options) validate() error {
 	if o.Fixtures == nil {
 		o.Fixtures = func(context.Context) (cloud.Fixtures, error) { return cloud.Fixtures{}, nil }
 	}
+	if o.ImageSettings == nil {
+		o.ImageSettings = func(store.Tx) (ImageSettings, error) { return ImageSettings{Base: "debian-13"}, nil }
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -141,7 +157,9 @@ type Provision struct {
 	slow   prometheus.Histogram
 	m      *metrics
 	kick   *loop.Kicker
-	began  time.Time
+	// kickImages wakes the images' loop.
+	kickImages *loop.Kicker
+	began      time.Time
 
 	collecting sync.Mutex // one garbage collection at a time
 
@@ -157,7 +175,7 @@ func New(opts Options) (*Provision, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	p := &Provision{opts: opts, log: opts.Logger.With("component", "provision"), kick: loop.NewKicker(), began: time.Now(), pace: map[string]*pace{},
+	p := &Provision{opts: opts, log: opts.Logger.With("component", "provision"), kick: loop.NewKicker(), kickImages: loop.NewKicker(), began: time.Now(), pace: map[string]*pace{},
 		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "payperplay_node_checks_total", Help: "Health checks of nodes by result (ok, problem, no_answer).",
 		}, []string{"result"}),
@@ -181,6 +199,12 @@ func (p *Provision) Run(ctx context.Context) error {
 		o := loop.Options{Name: "machines", Every: p.opts.MachinesEvery, Kick: p.kick.C(), Logger: p.log, Metrics: p.opts.Metrics}
 		return loop.Run(ctx, o, p.tend)
 	})
+	if p.opts.Images != nil {
+		group.Go(func() error {
+			o := loop.Options{Name: "images", Every: p.opts.MachinesEvery, Kick: p.kickImages.C(), Logger: p.log, Metrics: p.opts.Metrics}
+			return loop.Run(ctx, o, p.tendImages)
+		})
+	}
 	return group.Wait()
 }
 
