@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,6 +15,19 @@ import (
 	"github.com/payperplay/payperplay/controller/store"
 	"github.com/payperplay/payperplay/controller/tunnel"
 )
+
+const (
+	// proveEvery is how often a machine that has just joined is asked whether it has proven itself, for proveFor.
+	proveEvery = 500 * time.Millisecond
+	proveFor   = 20 * time.Second
+)
+
+// proving tells whether a machine has joined so lately that it is about to prove itself.
+func proving(jobs []job, now time.Time) bool {
+	return slices.ContainsFunc(jobs, func(j job) bool {
+		return j.row.Phase == Booting && j.facts.Joined != "" || j.row.Phase == Proving && now.Sub(j.row.PhaseAt) < proveFor
+	})
+}
 
 // calls bounds the machines that are looked after at once.
 const calls = 8
@@ -65,6 +79,9 @@ func (p *Provision) tend(ctx context.Context) error {
 		})
 	}
 	_ = group.Wait() // none of them fails the run
+	if proving(jobs, now) {
+		time.AfterFunc(proveEvery, p.Kick) // nothing else tells that its probe has run, and a server may be waiting for it
+	}
 	p.nightly(ctx)
 	return err
 }
