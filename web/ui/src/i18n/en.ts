@@ -79,6 +79,7 @@ export const en = {
   'event.scaling.machine_released': 'Machine let go', 'event.scaling.machine_gone': 'Machine deleted', 'event.scaling.machine_lost': 'Machine vanished from the cloud', 'event.scaling.machine_never_joined': 'Machine’s agent never joined',
   'event.scaling.machine_kept': 'Machine kept after all', 'event.scaling.machine_problem': 'Trouble with a machine', 'event.scaling.order_refused': 'Order refused, another is tried', 'event.scaling.order_failed': 'Order failed',
   'event.scaling.garbage_found': 'Leftovers found', 'event.scaling.garbage_collected': 'Leftovers cleaned up', 'event.scaling.enabled': 'Scaling turned on', 'event.scaling.disabled': 'Scaling turned off',
+  'event.scaling.image_requested': 'Image is being made', 'event.scaling.image_ready': 'Image ready', 'event.scaling.image_failed': 'Image failed', 'event.scaling.image_deleted': 'Image deleted',
   'event.scaling.settings_changed': 'Limits changed', 'event.scaling.decided': 'Scaling decided',
   'data.type': 'type', 'data.location': 'location', 'data.hourly': 'price', 'data.for': 'because', 'data.why': 'because', 'data.problem': 'problem', 'data.next': 'next', 'data.left': 'left', 'data.more': 'and more', 'data.by': 'deadline',
   'data.seconds': 'after', 'data.spare': 'spare', 'data.address': 'address', 'data.no_retry': 'no replacement', 'data.refused_type': 'refused type', 'data.refused_location': 'refused location', 'data.had_servers': 'had servers',
