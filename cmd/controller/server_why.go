@@ -41,6 +41,9 @@ func whyTable(w client.Why) table {
 		t.rows = append(t.rows, []string{"Node " + n.Node + ":", mark + ": " + n.Why})
 	}
 	if w.Scaling != nil {
+		for _, r := range w.Scaling.Reasons {
+			t.rows = append(t.rows, []string{"Scaling:", r})
+		}
 		for _, a := range w.Scaling.Actions {
 			t.rows = append(t.rows, []string{"Scaling would:", a.Do + " " + a.Type + " " + a.Location + ": " + a.Why})
 		}

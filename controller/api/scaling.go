@@ -42,7 +42,7 @@ func (a *API) scalingStatus(c echo.Context, _ Actor) error {
 		Available: st.Available, Enabled: st.Settings.Enabled, Settings: settingsView(st.Settings),
 		Machines: in.Machines, Spares: in.Empty, SparesWanted: in.PoolWanted, Fill: filled(in),
 		HourlyMicroEUR: int64(in.Hourly), TodayMicroEUR: int64(in.Spent), TodayMostMicroEUR: int64(in.Today), MonthMostMicroEUR: int64(in.Hourly) * monthHours,
-		CatalogueAt: st.CatalogueAt, Waiting: []client.WaitingServer{},
+		CatalogueAt: st.CatalogueAt,
 	}
 	switch {
 	case !st.Available:

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/payperplay/payperplay/controller/api/client"
+	"github.com/payperplay/payperplay/controller/autoscale"
 	"github.com/payperplay/payperplay/controller/event"
 	"github.com/payperplay/payperplay/controller/fleet"
 )
@@ -35,6 +36,12 @@ func (a *API) whyServer(c echo.Context, _ Actor) error {
 	case b.Server.Waiting != nil:
 		w.Explain = "no node has room for it: " + b.Choice.Explain()
 		w.Next = "it starts by itself when there is room: stop another server, add a node, or make this one smaller"
+		scaling, err := a.Scaling.Status(ctx)
+		if err != nil {
+			return err
+		}
+		plan := entryView(autoscale.Entry{At: a.Now().UTC(), Decision: scaling.Plan})
+		w.Scaling = &plan
 	default:
 		w.Explain = "it has never been started, so it is on no node; now it would go to " + b.Choice.Explain()
 		if b.Choice.Node == "" {

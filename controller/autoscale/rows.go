@@ -131,7 +131,6 @@ func (s *Scaler) keep(ctx context.Context, set Settings, d Decision, results []s
 	acts := len(d.Acts()) > 0
 	text := gist(d)
 	s.mu.Lock()
-	s.last = d
 	again := text == s.said && now.Sub(s.at) < nag
 	s.mu.Unlock()
 	if !acts && (again || !set.Enabled || !d.Unmet) {

@@ -70,8 +70,7 @@ type Scaler struct {
 	m    metrics
 
 	mu   sync.Mutex
-	last Decision // newest, whether or not anything was done
-	said string   // what the newest written decision says, so that the same is not written each time
+	said string // what the newest written decision says, so that the same is not written each time
 	at   time.Time
 }
 
